@@ -1,0 +1,1 @@
+"""Context to token ids: one FIM format per model family."""

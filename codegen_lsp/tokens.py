@@ -1,0 +1,46 @@
+"""The tokenizer of a model folder, by the `tokenizers` library alone (no torch, no transformers)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer as FastTokenizer
+
+
+class FileTokenizer:
+    """core.Tokenizer over the text of a tokenizer.json."""
+
+    def __init__(self, tokenizer_json: str) -> None:
+        self._fast = FastTokenizer.from_str(tokenizer_json)
+        self._fast.no_padding()
+        self._fast.no_truncation()
+        # Control tokens written in a user's text are then plain characters.
+        self._fast.encode_special_tokens = True
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text; markers such as <|fim_prefix|> in it are encoded as ordinary text."""
+        ids: list[int] = self._fast.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, control tokens left out."""
+        text: str = self._fast.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, control tokens included."""
+        size: int = self._fast.get_vocab_size()
+        return size
+
+    def special(self, token: str) -> int | None:
+        """Id of a control token, None when there is none."""
+        number: int | None = self._fast.token_to_id(token)
+        return number
+
+    def required(self, token: str) -> int:
+        """Id of a control token that the vocabulary must have; raises KeyError."""
+        number = self.special(token)
+        if number is None:
+            raise KeyError(f"the vocabulary has no {token}")
+        return number

@@ -1,0 +1,127 @@
+"""Samples to batches of token ids.
+
+Samples are never chopped or joined: a pool of them is sorted by length and cut into batches of about the same number of
+tokens, padded on the right, where a causal model cannot see it. So no mask is needed and no sample sees another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codegen_lsp.core import Context, Tokenizer
+from codegen_lsp.prompt.formats import BY_NAME, PREFIX, SUFFIX, Format
+from codegen_lsp.prompt.render import render
+from codegen_lsp.training.corpus import read_shard, train_shards
+from codegen_lsp.training.exercises.forms import forms_of, vary
+from codegen_lsp.training.exercises.forms import render as render_exercise
+from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.samples import Sample, from_document
+
+SPM = BY_NAME["codegen"]
+PSM = replace(SPM, template=("<|fim_prefix|>", PREFIX, "<|fim_suffix|>", SUFFIX, "<|fim_middle|>"))
+PSM_SHARE = 0.1
+POOL = 256
+MIN_LOSS_FROM = 3
+"""Where the loss begins for samples that are learnt whole: behind the first control tokens."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Token ids of one sample; the loss counts targets at positions >= `learn_from`."""
+
+    ids: tuple[int, ...]
+    learn_from: int
+
+
+def encode(sample: Sample, tokenizer: Tokenizer, fmt: Format, learn_all: bool) -> Row:
+    """Prompt (by the product's own render), middle and end token."""
+    prompt = render(Context(sample.path, "python", sample.prefix, sample.suffix), fmt, tokenizer)
+    end = tokenizer.special("<|endoftext|>")
+    assert end is not None
+    ids = (*prompt.ids, *tokenizer.encode(sample.middle), end)
+    return Row(ids, MIN_LOSS_FROM if learn_all else len(prompt.ids))
+
+
+def corpus_samples(folder: Path, rng: random.Random) -> Iterator[Sample]:
+    """Samples of the training shards, for ever; shards and files come in an order that depends on the seed."""
+    while True:
+        for shard in rng.sample(train_shards(folder), len(train_shards(folder))):
+            skip = rng.randrange(1, 12)
+            for document in itertools.islice(read_shard(shard), rng.randrange(200), None, skip):
+                yield from from_document(document, rng)
+
+
+def exercise_samples(
+    exercises: Sequence[Exercise], weights: Mapping[str, float], rng: random.Random
+) -> Iterator[Sample]:
+    """Exercises in all forms and phrasings, for ever; idioms are equally likely, however many fillings they have.
+
+    `weights`: chance (0 to 1) that an idiom of a topic is taken when its turn comes; 1 for topics not named.
+    """
+    by_idiom: dict[str, list[Exercise]] = {}
+    for exercise in exercises:
+        by_idiom.setdefault(exercise.idiom, []).append(exercise)
+    idioms = sorted(by_idiom)
+    while True:
+        for name in rng.sample(idioms, len(idioms)):
+            exercise = rng.choice(by_idiom[name])
+            if rng.random() > weights.get(exercise.topic, 1.0):
+                continue
+            others = [rng.choice(by_idiom[rng.choice(idioms)]) for _ in range(rng.choice((0, 0, 0, 0, 1, 2)))]
+            ask = vary(rng.choice(exercise.asks), rng)
+            sample = render_exercise(exercise, rng.choice(forms_of(exercise)), ask, others, rng).sample
+            yield _split_inside(sample, rng) if rng.random() < 0.12 else sample
+
+
+def _split_inside(sample: Sample, rng: random.Random) -> Sample:
+    """The same with the cursor at any character of the answer."""
+    at = rng.randrange(len(sample.middle))
+    return replace(sample, prefix=sample.prefix + sample.middle[:at], middle=sample.middle[at:])
+
+
+@dataclass
+class Source:
+    """Where rows come from: a corpus folder (None: exercises alone), exercises, and the share of the latter."""
+
+    corpus: Path | None
+    exercises: Sequence[Exercise]
+    share: float
+    weights: Mapping[str, float]
+    tokenizer: Tokenizer
+    context: int
+    seed: int
+
+    def rows(self) -> Iterator[Row]:
+        """Encoded samples for ever; what does not fit the context is left out, not cut."""
+        rng = random.Random(self.seed)
+        share = self.share if self.exercises else 0.0
+        corpus = corpus_samples(self.corpus, rng) if self.corpus else None
+        own = exercise_samples(self.exercises, self.weights, rng) if share or not corpus else None
+        while True:
+            is_own = own is not None and (corpus is None or rng.random() < share)
+            stream = own if is_own else corpus
+            assert stream is not None
+            fmt = PSM if rng.random() < PSM_SHARE else SPM
+            row = encode(next(stream), self.tokenizer, fmt, learn_all=not is_own)
+            if len(row.ids) <= self.context:
+                yield row
+
+
+def batches(rows: Iterator[Row], batch_tokens: int, seed: int) -> Iterator[list[Row]]:
+    """Batches of rows of similar length, about `batch_tokens` tokens each with their padding, in random order."""
+    rng = random.Random(seed)
+    while True:
+        pool = sorted(itertools.islice(rows, max(POOL, batch_tokens // 16)), key=lambda row: len(row.ids))
+        ready, batch = [], []  # type: ignore[var-annotated]
+        for row in pool:
+            if batch and (len(batch) + 1) * len(row.ids) > batch_tokens:
+                ready.append(batch)
+                batch = []
+            batch.append(row)
+        # The last batch of a pool is short; it would cost a whole optimiser step.
+        rng.shuffle(ready)
+        yield from ready

@@ -1,0 +1,173 @@
+"""Exercises as a developer would meet them: above a function, inside one, in a docstring, between other code.
+
+The same rendering serves training (phrasings from `asks`) and the test set (phrasings from `held`).
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+from dataclasses import dataclass, replace
+
+from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.samples import Sample
+
+FORMS = ("above", "docstring", "inside")
+PATHS = (
+    "main.py",
+    "utils.py",
+    "src/helpers.py",
+    "app/core.py",
+    "tools.py",
+    "scripts/run.py",
+    "lib/common.py",
+    "test.py",
+)
+_LEADS = (
+    "function to ",
+    "a function to ",
+    "write a function to ",
+    "function that will ",
+    "helper: ",
+    "please ",
+    "todo: ",
+    "now ",
+)
+_SWAPS = {
+    "return": ("give back", "get", "returns"),
+    "list of": ("list with",),
+    "calculate": ("compute", "work out"),
+    "compute": ("calculate",),
+    "remove": ("delete", "drop"),
+    "read": ("load",),
+    "create": ("make", "build"),
+    "dictionary": ("dict",),
+    "all the": ("all", "every"),
+    "using": ("with",),
+    "the given": ("a", "the"),
+    "check if": ("check whether", "is it true that", "test if"),
+    "number of": ("count of", "amount of"),
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A sample with what is needed to judge another answer to it by execution."""
+
+    sample: Sample
+    exercise: Exercise
+    form: str
+    ask: str
+
+
+def render(exercise: Exercise, form: str, ask: str, others: list[Exercise], rng: random.Random) -> Rendered:
+    """One exercise in one form, with code of `others` around it (often none)."""
+    make = {"above": _above, "docstring": _docstring, "inside": _inside}[form]
+    head = "".join(f"{line}\n" for line in _shuffled_imports(exercise, others, rng))
+    around = [f"{other.code}\n\n\n" for other in others if other.kind != "snippet"]
+    below = around.pop() if around and rng.random() < 0.4 else ""
+    above = "".join(around)
+    lead = (
+        head + "\n\n" * bool(head) + above
+        if not (exercise.kind == "snippet" and not around)
+        else head + "\n" * bool(head)
+    )
+    if form == "above" and exercise.kind != "snippet" and exercise.imports and not above and rng.random() < 0.5:
+        lead, exercise = "", replace(exercise, code="\n".join([*exercise.imports, "", "", exercise.code]))
+    prefix, middle, tail = make(exercise, ask, rng)
+    suffix = ("\n" + tail if tail else "") + (
+        "\n\n\n" + below.rstrip("\n") + "\n" if below else "\n" * rng.randrange(2)
+    )
+    path = rng.choice(PATHS) if rng.random() < 0.5 else ""
+    return Rendered(Sample(lead + prefix, suffix, middle, path), exercise, form, ask)
+
+
+def forms_of(exercise: Exercise) -> tuple[str, ...]:
+    """The forms an exercise can take."""
+    if exercise.kind == "snippet":
+        return ("above", "inside")
+    return ("above", "docstring", "inside") if exercise.kind == "function" else ("above", "docstring")
+
+
+def vary(ask: str, rng: random.Random) -> str:
+    """The ask as another hand would type it: capitals, full stop, a lead, a synonym, a slip of the fingers."""
+    if rng.random() < 0.4:
+        for old, new in rng.sample(sorted(_SWAPS.items()), len(_SWAPS)):
+            if re.search(rf"\b{old}\b", ask):
+                ask = re.sub(rf"\b{old}\b", rng.choice(new), ask, count=1)
+                break
+    if rng.random() < 0.1:
+        ask = ask.replace(" the ", " ", 1)
+    if rng.random() < 0.08:
+        ask = rng.choice(_LEADS) + ask
+    if rng.random() < 0.04 and len(ask) > 12:
+        at = rng.randrange(4, len(ask) - 1)
+        ask = ask[:at] + ask[at + 1 :] if ask[at].isalpha() else ask
+    if rng.random() < 0.4:
+        ask = ask[0].upper() + ask[1:]
+    return ask + "." if rng.random() < 0.2 else ask
+
+
+def _above(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
+    if exercise.kind == "snippet":
+        shown = exercise.given + "\n" * rng.choice((1, 2)) if _is_shown(exercise) and rng.random() < 0.6 else ""
+        return f"{shown}# {ask}\n", exercise.code, ""
+    return f"# {ask}\n", exercise.code, ""
+
+
+def _inside(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
+    """Inside a function: the order is a comment in its body."""
+    if exercise.kind == "snippet":
+        names = ", ".join(_names_given(exercise))
+        code = _indented(exercise.code, "    ")
+        return f"def {rng.choice(('main', 'run', 'process', 'handle'))}({names}):\n    # {ask}\n    ", code[4:], ""
+    head, body = _split(exercise)
+    return f"{head}\n    # {ask}\n    ", body[4:], ""
+
+
+def _docstring(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
+    head, body = _split(exercise)
+    sentence = ask[0].upper() + ask[1:]
+    sentence += "" if sentence.endswith(".") or rng.random() < 0.2 else "."
+    blank = "\n" if exercise.kind == "class" else ""
+    return f'{head}\n    """{sentence}"""\n{blank}    ', body[4:], ""
+
+
+def _split(exercise: Exercise) -> tuple[str, str]:
+    """The header of the definition (decorators, name, parameters) and its body, indentation kept."""
+    lines = exercise.code.split("\n")
+    node = ast.parse(exercise.code).body[0]
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    first = node.body[0]
+    decorators = getattr(first, "decorator_list", [])
+    start = min([first.lineno, *(decorator.lineno for decorator in decorators)])
+    return "\n".join(lines[: start - 1]), "\n".join(lines[start - 1 :])
+
+
+def _shuffled_imports(exercise: Exercise, others: list[Exercise], rng: random.Random) -> list[str]:
+    lines = {line for item in (exercise, *others) for line in item.imports}
+    ordered = sorted(lines)
+    if rng.random() < 0.3:
+        rng.shuffle(ordered)
+    return ordered
+
+
+def _names_given(exercise: Exercise) -> list[str]:
+    """Names that `given` defines and the code uses, in the order of their use."""
+    defined = {
+        node.id
+        for node in ast.walk(ast.parse(exercise.given))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    used = [node.id for node in ast.walk(ast.parse(exercise.code)) if isinstance(node, ast.Name)]
+    return [name for name in dict.fromkeys(used) if name in defined]
+
+
+def _is_shown(exercise: Exercise) -> bool:
+    """Whether `given` is short enough to stand above the comment as a user's own lines would."""
+    return 0 < len(exercise.given) < 240 and exercise.given.count("\n") < 5 and "import" not in exercise.given
+
+
+def _indented(code: str, indent: str) -> str:
+    return "\n".join(indent + line if line else line for line in code.split("\n"))

@@ -1,0 +1,107 @@
+"""Run exercises against their asserts; what fails may not be trained on.
+
+    python -m codegen_lsp.training.exercises.validate [TOPIC ...] [--each N] [--out exercises.jsonl]
+
+`--out` writes those that hold, one JSON object a line: what training reads. Each topic runs in its own process, in a
+temporary folder, with limits on time and memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+
+from codegen_lsp.training.exercises.idioms import Exercise, combinations, load_idioms, num_combinations, problems
+
+SECONDS = 5
+
+
+def run_exercise(exercise: Exercise) -> str | None:
+    """None when the asserts hold, else what went wrong. Runs in this process: only for our own exercises."""
+    signal.signal(signal.SIGALRM, _timed_out)
+    signal.alarm(SECONDS)
+    stdin, stdout = sys.stdin, sys.stdout
+    folder = Path.cwd()
+    try:
+        with tempfile.TemporaryDirectory() as scratch, Path(os.devnull).open("w+", encoding="utf-8") as null:
+            os.chdir(scratch)
+            sys.stdin = sys.stdout = null
+            try:
+                # This module's own future imports are not the exercise's.
+                code = compile(exercise.program, exercise.idiom, "exec", dont_inherit=True)
+                exec(code, {"__name__": "exercise"})
+            finally:
+                os.chdir(folder)
+    except BaseException as error:  # an exercise may raise anything, SystemExit included
+        return f"{type(error).__name__}: {error}"
+    finally:
+        signal.alarm(0)
+        sys.stdin, sys.stdout = stdin, stdout
+    return None
+
+
+def _timed_out(_signal: int, _frame: object) -> None:
+    raise TimeoutError(f"longer than {SECONDS} s")
+
+
+def validate(topics: Iterable[str], each: int, out: TextIO | None) -> int:
+    """Check every idiom of the topics; prints one line per fault; returns the number of faults."""
+    rng, faults, ran = random.Random(0), 0, 0
+    idioms = [idiom for idiom in load_idioms() if not topics or idiom.topic in topics]
+    for idiom in idioms:
+        found = [] if len(idiom.asks) >= 5 and len(idiom.held) >= 2 else ["wants 5 asks and 2 held phrasings"]
+        if set(idiom.asks) & set(idiom.held):
+            found.append("a held phrasing is also an ask")
+        for exercise in combinations(idiom, each, rng):
+            ran += 1
+            fault = problems(exercise) or list(filter(None, [run_exercise(exercise)]))
+            found += fault
+            if out and not fault:
+                out.write(json.dumps(asdict(exercise)) + "\n")
+        for line in sorted(set(found)):
+            print(f"{idiom.topic}.toml: {idiom.name}: {line}")
+        faults += len(found)
+    total = sum(map(num_combinations, idioms))
+    print(f"{len(idioms)} idioms, {total} combinations, {ran} executed, {faults} faults")
+    return faults
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("topics", nargs="*")
+    parser.add_argument("--each", type=int, default=12, help="combinations of each idiom to execute")
+    parser.add_argument("--out", type=Path, help="write the exercises that hold to this file")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.here:
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        with args.out.open("a", encoding="utf-8") if args.out else nullcontext() as out:
+            return 1 if validate(args.topics, args.each, out) else 0
+    topics = args.topics or sorted({idiom.topic for idiom in load_idioms()})
+    if args.out:
+        args.out.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        __spec__.name,
+        "--here",
+        f"--each={args.each}",
+        *([f"--out={args.out}"] if args.out else []),
+    ]
+    return max(subprocess.run([*command, topic], check=False).returncode for topic in topics)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

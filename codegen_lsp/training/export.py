@@ -1,0 +1,67 @@
+"""Write a run's weights as a model folder: a plain transformers model, nothing of ours needed to load it.
+
+python -m codegen_lsp.training.export cpu-seed --run runs/seed --tokenizer runs/seed --out models/seed-py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from codegen_lsp.tokens import FileTokenizer
+from codegen_lsp.training.pretrain import Trainer
+from codegen_lsp.training.recipe import load_recipe
+from codegen_lsp.training.tokenizer import save_tokenizer
+
+
+def export(trainer: Trainer, tokenizer_json: str, out: Path, prompt_budget: int) -> None:
+    """Weights in bf16, tokenizer, config and codegen.json; the folder is replaced only when all of it is written."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+        folder = Path(scratch) / out.name
+        trainer.model.to(torch.bfloat16).save_pretrained(folder)
+        save_tokenizer(Tokenizer.from_str(tokenizer_json), folder, trainer.recipe.context)
+        product = {
+            "format": "codegen",
+            "prompt_budget": prompt_budget,
+            "context_window": trainer.recipe.context,
+            "recipe": trainer.recipe.name,
+            "trained": {key: round(value, 1) for key, value in vars(trainer.progress).items()},
+        }
+        (folder / "codegen.json").write_text(json.dumps(product, indent=2) + "\n", encoding="utf-8")
+        for note in ("MODEL_CARD.md",):
+            if (out / note).exists():
+                shutil.copy(out / note, folder / note)
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line entry."""
+    parser = argparse.ArgumentParser(prog="export", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("--run", type=Path, required=True, help="folder that holds state.pt")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--prompt-budget", type=int, default=512, help="tokens of prompt that the product aims at")
+    args = parser.parse_args(argv)
+    text = (args.tokenizer / "tokenizer.json").read_text(encoding="utf-8")
+    tokenizer = FileTokenizer(text)
+    trainer = Trainer(load_recipe(args.recipe), tokenizer, tokenizer.vocab_size, "cpu")
+    trainer.load(args.run / "state.pt")
+    export(trainer, text, args.out, args.prompt_budget)
+    print(f"wrote {args.out}: {sum(file.stat().st_size for file in args.out.iterdir()) / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The model to be trained (transformers' own Llama) and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from codegen_lsp.training.batches import Row
+from codegen_lsp.training.recipe import Recipe
+
+CHUNK = 512
+"""Positions whose logits exist at one time."""
+
+
+def new_model(recipe: Recipe, vocab_size: int, end_id: int, pad_id: int) -> Any:
+    """A LlamaForCausalLM with random weights: tied embeddings, SwiGLU, grouped-query attention, RoPE."""
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=recipe.hidden,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.kv_heads,
+        intermediate_size=recipe.feed_forward,
+        max_position_embeddings=recipe.context,
+        tie_word_embeddings=True,
+        initializer_range=0.02,
+        bos_token_id=end_id,
+        eos_token_id=end_id,
+        pad_token_id=pad_id,
+    )
+    config._attn_implementation = "sdpa"
+    return LlamaForCausalLM(config)
+
+
+def to_tensors(batch: Sequence[Row], pad_id: int, device: str) -> tuple[Tensor, Tensor]:
+    """ids (B, T) padded on the right, and counted (B, T) bool: which ids are targets of the loss."""
+    width = max(len(row.ids) for row in batch)
+    ids = torch.full((len(batch), width), pad_id)
+    counted = torch.zeros((len(batch), width), dtype=torch.bool)
+    for n, row in enumerate(batch):
+        ids[n, : len(row.ids)] = torch.tensor(row.ids)
+        counted[n, row.learn_from : len(row.ids)] = True
+    return ids.to(device), counted.to(device)
+
+
+def loss_sum(model: Any, ids: Tensor, counted: Tensor) -> tuple[Tensor, int]:
+    """Summed negative log-likelihood (nats) of the counted targets, and their number."""
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
+    wanted = counted[:, 1:]
+    targets = ids[:, 1:][wanted]
+    total: Tensor = LinearCrossEntropy.apply(hidden[:, :-1][wanted], model.lm_head.weight, targets)  # type: ignore[no-untyped-call]
+    return total, int(targets.numel())
+
+
+class LinearCrossEntropy(torch.autograd.Function):
+    """Output layer and cross entropy in one, a chunk of positions at a time.
+
+    With a vocabulary of 16k the logits of a batch are half a gigabyte that is written and read six times; a chunk of
+    them stays in the cache. The gradients are made in the forward pass, so no logits are kept at all ("Cut Your
+    Losses", Wijmans et al. 2024, has the idea). Inputs: hidden (N, D), weight (V, D), targets (N,); result: a scalar.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        dtype = (
+            torch.get_autocast_dtype(hidden.device.type)
+            if torch.is_autocast_enabled(hidden.device.type)
+            else hidden.dtype
+        )
+        states, table = hidden.to(dtype), weight.to(dtype)
+        grad_hidden, grad_weight = torch.empty_like(states), torch.zeros_like(weight, dtype=torch.float32)
+        total = torch.zeros((), device=hidden.device)
+        for at in range(0, len(states), CHUNK):
+            part, wanted = states[at : at + CHUNK], targets[at : at + CHUNK, None]
+            logits = (part @ table.T).float()
+            normaliser = logits.logsumexp(-1, keepdim=True)
+            total += (normaliser - logits.gather(1, wanted)).sum()
+            slope = logits.sub_(normaliser).exp_().scatter_add_(1, wanted, torch.full_like(normaliser, -1.0)).to(dtype)
+            grad_hidden[at : at + CHUNK] = slope @ table
+            grad_weight += (slope.T @ part).float()
+        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden * outputs[0], grad_weight * outputs[0], None

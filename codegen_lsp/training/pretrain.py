@@ -1,0 +1,194 @@
+"""Train a model from a recipe; stops cleanly, resumes where it was.
+
+    python -m codegen_lsp.training.pretrain cpu-seed --run runs/seed --tokenizer DIR --corpus DIR --minutes 90
+
+The learning rate warms up, stays, and falls linearly to zero over the last share of the budget (warm-up, stable, decay).
+Matrices are trained with Muon (Jordan et al. 2024), embeddings and norms with AdamW. The run folder holds state.pt
+(weights, optimiser, counters) and log.jsonl. SIGTERM or Ctrl-C: one last checkpoint, then the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+
+from codegen_lsp.tokens import FileTokenizer
+from codegen_lsp.training.batches import Row, Source, batches
+from codegen_lsp.training.exercises.idioms import read_exercises
+from codegen_lsp.training.model import loss_sum, new_model, to_tensors
+from codegen_lsp.training.recipe import Recipe, load_recipe
+
+SAVE_SECONDS = 240
+LOG_STEPS = 10
+MICRO_TOKENS = 4_096 if not torch.cuda.is_available() else 65_536
+"""Tokens of one forward and backward pass; larger batches are accumulated."""
+
+
+@dataclass
+class Progress:
+    """Counters that survive a restart."""
+
+    steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Trainer:
+    """A model, its optimisers and counters; the only owner of what training changes."""
+
+    def __init__(self, recipe: Recipe, tokenizer: FileTokenizer, vocab_size: int, device: str) -> None:
+        torch.manual_seed(0)
+        end, self.pad = tokenizer.required("<|endoftext|>"), tokenizer.required("<|fim_pad|>")
+        self.recipe, self.device = recipe, device
+        self.model = new_model(recipe, vocab_size, end, self.pad).to(device)
+        blocks = dict(self.model.model.layers.named_parameters())
+        matrices = [weight for weight in blocks.values() if weight.ndim == 2]
+        others = [weight for weight in blocks.values() if weight.ndim != 2]
+        others += [self.model.model.embed_tokens.weight, self.model.model.norm.weight]
+        muon = torch.optim.Muon(matrices, lr=recipe.muon_lr, momentum=0.95, weight_decay=0.01)
+        adam = torch.optim.AdamW(others, lr=recipe.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+        self.optimizers: tuple[torch.optim.Optimizer, ...] = (muon, adam)
+        self.rates = (recipe.muon_lr, recipe.adam_lr)
+        self.progress = Progress()
+
+    def step(self, batch: Sequence[Row], factor: float) -> float:
+        """One optimiser step at `factor` of the full learning rate; returns the loss in nats a token."""
+        total, count = 0.0, sum(len(row.ids) - max(row.learn_from, 1) for row in batch)
+        for part in _micro_batches(batch):
+            ids, counted = to_tensors(part, self.pad, self.device)
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.autocast):
+                loss, _ = loss_sum(self.model, ids, counted)
+            torch.autograd.backward(loss / count)
+            total += loss.item()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.progress.steps += 1
+        self.progress.tokens += sum(len(row.ids) for row in batch)
+        return total / count
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint: a temporary file first, so that a kill never leaves half of one."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "progress": vars(self.progress),
+        }
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same recipe."""
+        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.progress = Progress(**state["progress"])
+
+
+def _micro_batches(batch: Sequence[Row]) -> list[Sequence[Row]]:
+    rows = max(1, MICRO_TOKENS // max(len(row.ids) for row in batch))
+    return [batch[at : at + rows] for at in range(0, len(batch), rows)]
+
+
+def rate_factor(done: float, steps_here: int, warmup_steps: int, cooldown: float) -> float:
+    """Share of the full learning rate at `done` (0 to 1) of the budget."""
+    warm = min(1.0, (steps_here + 1) / max(warmup_steps, 1))
+    cool = min(1.0, (1.0 - done) / cooldown) if cooldown else 1.0
+    return max(0.0, min(warm, cool))
+
+
+def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> None:
+    """Run until the budget of minutes or steps is used, or a signal arrives."""
+    stopped: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stopped.append(received))
+    started, saved, losses = time.monotonic(), time.monotonic(), []
+    seconds_before, first_step = trainer.progress.seconds, trainer.progress.steps
+    log = (args.run / "log.jsonl").open("a", encoding="utf-8", buffering=1)
+    with log:
+        for batch in batches(source.rows(), trainer.recipe.batch_tokens, source.seed):
+            elapsed, here = time.monotonic() - started, trainer.progress.steps - first_step
+            done = max(elapsed / (60 * args.minutes), here / args.steps if args.steps else 0.0)
+            if done >= 1.0 or stopped:
+                break
+            factor = rate_factor(done, here, trainer.recipe.warmup_steps, args.cooldown)
+            losses.append(trainer.step(batch, factor))
+            trainer.progress.seconds = seconds_before + time.monotonic() - started
+            if trainer.progress.steps % LOG_STEPS == 0:
+                row = {**vars(trainer.progress), "loss": sum(losses) / len(losses), "rate": factor, "done": done}
+                log.write(json.dumps({key: round(value, 4) for key, value in row.items()}) + "\n")
+                losses.clear()
+            if time.monotonic() - saved > SAVE_SECONDS:
+                trainer.save(args.run / "state.pt")
+                saved = time.monotonic()
+    trainer.save(args.run / "state.pt")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    options = argparse.ArgumentParser(
+        prog="pretrain", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    options.add_argument("recipe", help="a row of recipes.toml")
+    options.add_argument("--run", type=Path, required=True, help="folder of the run; resumed when it holds state.pt")
+    options.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
+    options.add_argument("--corpus", type=Path, help="folder with train-*.jsonl.xz; without it, exercises alone")
+    options.add_argument("--minutes", type=float, default=1.0, help="budget of this call (default: 1)")
+    options.add_argument("--steps", type=int, default=0, help="stop after so many steps of this call")
+    options.add_argument(
+        "--cooldown", type=float, default=0.35, help="last share of the budget in which the rate falls"
+    )
+    options.add_argument("--exercises", type=float, help="share of samples from exercises, instead of the recipe's")
+    options.add_argument("--items", type=Path, help="executed exercises: what exercises.validate --out wrote")
+    options.add_argument(
+        "--threads", type=int, help="1 when the machine does other work: a second thread then costs more than it gives"
+    )
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line entry."""
+    args = parser().parse_args(argv)
+    recipe = load_recipe(args.recipe)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    args.run.mkdir(parents=True, exist_ok=True)
+    text = (args.tokenizer / "tokenizer.json").read_text(encoding="utf-8")
+    tokenizer = FileTokenizer(text)
+    trainer = Trainer(recipe, tokenizer, tokenizer.vocab_size, args.device)
+    if (args.run / "state.pt").exists():
+        trainer.load(args.run / "state.pt")
+    share = recipe.exercises if args.exercises is None else args.exercises
+    exercises = [item for item in read_exercises(args.items) if not item.is_held_out] if share else []
+    seed = args.seed + trainer.progress.steps
+    source = Source(args.corpus, exercises, share, recipe.topics, tokenizer, recipe.context, seed)
+    num = sum(weight.numel() for weight in trainer.model.parameters())
+    print(f"{recipe.name}: {num / 1e6:.1f}M parameters, {len(exercises)} exercises, from step {trainer.progress.steps}")
+    train(trainer, source, args)
+    print(f"step {trainer.progress.steps}, {trainer.progress.tokens} tokens, {trainer.progress.seconds / 60:.1f} min")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
