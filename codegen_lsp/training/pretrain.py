@@ -2,9 +2,9 @@
 
     python -m codegen_lsp.training.pretrain cpu-seed --run runs/seed --tokenizer DIR --corpus DIR --minutes 90
 
-The learning rate warms up, stays, and falls linearly to zero over the last share of the budget (warm-up, stable, decay).
-Matrices are trained with Muon (Jordan et al. 2024), embeddings and norms with AdamW. The run folder holds state.pt
-(weights, optimiser, counters) and log.jsonl. SIGTERM or Ctrl-C: one last checkpoint, then the end.
+The learning rate warms up, stays, and falls linearly to zero over the last share of the budget. Matrices are trained
+with Muon (Jordan et al. 2024), embeddings and norms with AdamW. The run folder holds state.pt (weights, optimiser,
+counters) and log.jsonl. SIGTERM or Ctrl-C: one last checkpoint, then the end.
 """
 
 from __future__ import annotations

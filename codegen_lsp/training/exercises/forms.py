@@ -129,7 +129,8 @@ def _inside(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str,
 def _docstring(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
     head, body = _split(exercise)
     sentence = ask[0].upper() + ask[1:]
-    sentence += "" if sentence.endswith(".") or rng.random() < 0.2 else "."
+    is_open = sentence.endswith(('"', "\\"))  # neither may stand before the closing quotes
+    sentence += "." if is_open or (not sentence.endswith(".") and rng.random() > 0.2) else ""
     blank = "\n" if exercise.kind == "class" else ""
     return f'{head}\n    """{sentence}"""\n{blank}    ', body[4:], ""
 

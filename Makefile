@@ -1,0 +1,43 @@
+# Two commands: `make demo` shows the product, `make test` runs the whole gate. Both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench-typing train-smoke wheel clean
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV) (a minute or two) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . \
+		build hatchling mypy pytest pytest-asyncio pytest-timeout ruff
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/codegen-lsp demo
+
+test: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/mypy
+
+# p50 and p95 of typing through the real server over stdio, with the bundled model.
+bench-typing: $(READY)
+	@$(BIN)/python benchmarks/typing_exchange.py
+
+# Everything of a training run in a minute: exercises, tokenizer, training, export, evaluation. CORPUS=folder with *.jsonl.xz
+train-smoke: $(READY)
+	@$(BIN)/python -m codegen_lsp.training.rehearse $(if $(CORPUS),--corpus $(CORPUS))
+
+wheel: $(READY)
+	@$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf $(VENV) dist build runs

@@ -1,0 +1,150 @@
+"""`complete FILE:LINE[:COL]` and `complete --jsonl`: the code for the comment or docstring at a place."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from codegen_lsp.cli import terminal
+from codegen_lsp.cli.ask import Desk, add_model_options, add_sampling_options, open_desk, options, run_async
+from codegen_lsp.cli.files import parse_place, snapshot_at, write_text
+from codegen_lsp.core import Completion
+from codegen_lsp.errors import CodegenError, SettingsError
+
+DESCRIPTION = """\
+Write the code for the comment or docstring at a place, or go on from a cursor in the middle of code.
+
+On a terminal the change is shown as a diff; in a pipe the code alone is printed. Nothing is written
+without --write. Exit code 1: there is nothing to offer.
+
+--jsonl reads one {"id", "path", "prefix", "suffix"} a line from stdin and prints, in the same order,
+{"id", "completion", "confidence", "stop", "timings_ms"}; a line that cannot be read gets an "error" instead.
+"""
+
+
+def add(commands: Any) -> None:
+    """Register the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "complete",
+        help="the code for a comment or docstring in a file",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("place", nargs="?", metavar="FILE:LINE[:COL]", help="counted from 1; default: end of the line")
+    parser.add_argument("--write", action="store_true", help="change the file (temporary file, then rename)")
+    parser.add_argument("--json", action="store_true", help="print the answer with its confidence and timings")
+    parser.add_argument("--jsonl", action="store_true", help="many requests on stdin")
+    add_sampling_options(parser)
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    if args.jsonl == bool(args.place):
+        raise SettingsError("Give either FILE:LINE or --jsonl; `codegen-lsp complete --help` has both.")
+    return run_async(lambda: _many(args) if args.jsonl else _one(args))
+
+
+async def _one(args: argparse.Namespace) -> int:
+    place = parse_place(args.place)
+    snapshot = snapshot_at(place)
+    async with open_desk(args) as desk:
+        answer = await desk.complete(snapshot)
+    if args.json:
+        print(json.dumps(as_json(answer)))
+    if answer.edit is None:
+        if not args.json:
+            print(f"codegen-lsp: nothing to offer at {args.place} ({answer.stop}).", file=sys.stderr)
+        return 1
+    after = answer.edit.apply(snapshot.text)
+    if args.write:
+        write_text(place.path, after)
+    if not args.json:
+        if sys.stdout.isatty():
+            print(terminal.diff(snapshot.text, after, str(place.path)))
+            print(terminal.paint(summary(answer), "dim"))
+        elif not args.write:
+            print(answer.text)
+    return 0
+
+
+def as_json(answer: Completion) -> dict[str, Any]:
+    """What `--json` prints."""
+    edit = answer.edit
+    return {
+        "completion": answer.text if edit else "",
+        "edit": {"start": edit.span.start, "end": edit.span.end, "text": edit.text} if edit else None,
+        "kind": answer.intent.kind if answer.intent else None,
+        "confidence": round(answer.confidence, 4),
+        "stop": answer.stop,
+        "timings_ms": {key: round(value, 2) for key, value in answer.timings_ms.items()},
+    }
+
+
+def summary(answer: Completion) -> str:
+    """One line below a diff."""
+    total = sum(answer.timings_ms.values()) if "total" not in answer.timings_ms else answer.timings_ms["total"]
+    return f"{len(answer.tokens)} tokens in {total:.0f} ms, confidence {answer.confidence:.0%}"
+
+
+async def _many(args: argparse.Namespace) -> int:
+    faults = 0
+    options(args)
+    async with open_desk(args) as desk:
+        status = terminal.Status()
+        for number, line in enumerate(sys.stdin, 1):
+            if line.strip():
+                row = await _answer_line(desk, line, number)
+                faults += "error" in row
+                print(json.dumps(row), flush=True)
+                status(f"{number} answered")
+        status.clear()
+    return 1 if faults else 0
+
+
+async def _answer_line(desk: Desk, line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        return {"id": None, "completion": "", "error": f"line {number} is not JSON: {error}"}
+    fault = _fault(row)
+    identity = row.get("id") if isinstance(row, dict) else None
+    if fault:
+        return {"id": identity, "completion": "", "error": f"line {number}: {fault}"}
+    try:
+        return {"id": identity, **await _complete_row(desk, row)}
+    except CodegenError as error:
+        return {"id": identity, "completion": "", "error": str(error)}
+
+
+def _fault(row: Any) -> str:
+    if not isinstance(row, dict):
+        return "not an object"
+    wrong = [key for key in ("path", "prefix", "suffix") if not isinstance(row.get(key, ""), str)]
+    if "prefix" not in row:
+        return 'no "prefix"'
+    return f"{', '.join(wrong)} must be text" if wrong else ""
+
+
+async def _complete_row(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
+    import time
+
+    from codegen_lsp import pipeline
+
+    inserted, answer = await pipeline.complete_text(
+        row["prefix"],
+        row.get("suffix", ""),
+        row.get("path", "untitled.py"),
+        desk.engine,
+        desk.info,
+        desk.fmt,
+        desk.tokenizer,
+        options=options(desk.args),
+        clock=time.perf_counter,
+    )
+    shown = as_json(answer)
+    return {"completion": inserted, **{key: shown[key] for key in ("confidence", "stop", "timings_ms")}}

@@ -1,0 +1,93 @@
+"""Files of the user's: read whole or not at all, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen_lsp.core import Snapshot
+from codegen_lsp.errors import FileError
+from codegen_lsp.text import LineIndex
+
+MAX_BYTES = 16 << 20
+LANGUAGES = {
+    ".py": "python", ".pyi": "python", ".js": "javascript", ".jsx": "javascriptreact", ".ts": "typescript",
+    ".tsx": "typescriptreact", ".go": "go", ".rs": "rust", ".java": "java", ".c": "c", ".h": "c", ".cpp": "cpp",
+    ".rb": "ruby", ".sh": "shellscript",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """FILE:LINE[:COL], 1-based; no column is the end of the line."""
+
+    path: Path
+    line: int
+    column: int | None
+
+
+def parse_place(text: str) -> Place:
+    """Read FILE:LINE[:COL]; raises FileError."""
+    match = re.fullmatch(r"(.+?):(\d{1,9})(?::(\d{1,9}))?", text, re.DOTALL)
+    if not match:
+        raise FileError(f"{text!r} is not a place; write FILE:LINE or FILE:LINE:COLUMN, for example app.py:12.")
+    line, column = int(match[2]), int(match[3]) if match[3] else None
+    if line < 1 or column == 0:
+        raise FileError(f"{text!r}: lines and columns are counted from 1.")
+    return Place(Path(match[1]), line, column)
+
+
+def read_text(path: Path) -> str:
+    """The file's text, line ends as they are; raises FileError."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FileError(f"{path} is larger than {MAX_BYTES >> 20} MB.")
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path} is not UTF-8 (byte {error.start}); convert it first.") from error
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}.") from error
+
+
+def snapshot_at(place: Place) -> Snapshot:
+    """The document with the cursor at a place; raises FileError when the place is outside it."""
+    text = read_text(place.path)
+    index = LineIndex(text)
+    if place.line > index.num_lines:
+        raise FileError(f"{place.path} has {index.num_lines} lines; line {place.line} is outside it.")
+    span = index.line_span(place.line - 1)
+    column = len(span) if place.column is None else place.column - 1
+    if column > len(span):
+        raise FileError(f"{place.path}:{place.line} has {len(span)} characters; column {place.column} is outside it.")
+    language = LANGUAGES.get(place.path.suffix, place.path.suffix.lstrip("."))
+    return Snapshot(path=relative(place.path), language=language, text=text, offset=span.start + column)
+
+
+def relative(path: Path) -> str:
+    """The path as the model is shown it: relative to the working directory, else its name."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file's content: temporary file, fsync, rename; mode kept, links followed. Raises FileError."""
+    target = path.resolve()
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(text.encode("utf-8"))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(target.stat().st_mode & 0o7777)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror or error}; it is as it was.") from error

@@ -1,0 +1,60 @@
+"""`codegen-lsp`: read the arguments, run one command, turn errors into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from codegen_lsp import __version__
+from codegen_lsp.cli import complete, demo, doctor, explain, generate, host, models, serve
+from codegen_lsp.errors import CodegenError
+
+COMMANDS = (complete, generate, explain, demo, serve, host, models, doctor)
+
+EPILOG = """\
+examples:
+  codegen-lsp demo                          see comments become code
+  codegen-lsp complete app.py:12            the code for the comment on line 12
+  codegen-lsp complete app.py:12 --write    … put into the file
+  codegen-lsp generate "read a csv file into a list of dictionaries"
+  codegen-lsp serve                         for an editor (LSP over stdin and stdout)
+
+exit codes:
+  0 done   1 nothing to offer   2 wrong usage or setting   3 a file cannot be read, or a position is outside it
+  4 the model cannot be used    5 the model host cannot be reached or failed    130 interrupted
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    root = argparse.ArgumentParser(
+        prog="codegen-lsp",
+        description="Comments and docstrings become code, written by a model on this machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=f"codegen-lsp {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except CodegenError as error:
+        print(f"codegen-lsp: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

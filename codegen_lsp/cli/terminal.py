@@ -1,0 +1,69 @@
+"""What a person sees: colour only on a terminal, progress only on stderr, diffs."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether to colour a stream: a terminal, and NO_COLOR (no-color.org) is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """The text in a style, plain where there is no colour."""
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if has_colour(stream or sys.stdout) else text
+
+
+def diff(before: str, after: str, name: str) -> str:
+    """A unified diff, coloured on a terminal."""
+    lines = difflib.unified_diff(_lines(before), _lines(after), name, name, n=3, lineterm="")
+    return "\n".join(map(_coloured, lines))
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _coloured(line: str) -> str:
+    for mark, style in (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red")):
+        if line.startswith(mark):
+            return paint(line, style)
+    return line
+
+
+def by_probability(tokens: Iterable[tuple[str, float]]) -> str:
+    """Tokens coloured by their probability: plain above 0.8, yellow above 0.4, red below."""
+    parts = []
+    for text, logprob in tokens:
+        chance = math.exp(logprob)
+        style = "" if chance > 0.8 else "yellow" if chance > 0.4 else "red"
+        parts.append(paint(text, style) if style else text)
+    return "".join(parts)
+
+
+class Status:
+    """One line on stderr that says what is being waited for; nothing when stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+
+    def __call__(self, text: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r" + text.ljust(self._shown))
+            sys.stderr.flush()
+            self._shown = len(text)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r" + " " * self._shown + "\r")
+            sys.stderr.flush()
+            self._shown = 0

@@ -1,0 +1,193 @@
+"""The training room: samples, batches, loss, resuming, export; tiny sizes, the real code."""
+
+import ast
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from codegen_lsp.core import Context
+from codegen_lsp.prompt.formats import BY_NAME
+from codegen_lsp.prompt.render import render as render_prompt
+from codegen_lsp.tokens import FileTokenizer
+from codegen_lsp.training import batches, corpus, evaluate, export, pretrain, samples
+from codegen_lsp.training.exercises import forms, idioms, validate
+from codegen_lsp.training.model import LinearCrossEntropy
+from codegen_lsp.training.recipe import load_recipe
+from codegen_lsp.training.tokenizer import SPECIALS, train_tokenizer
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+EACH = 2
+
+
+@pytest.fixture(scope="module")
+def exercises():
+    rng = random.Random(0)
+    chosen = [idiom for idiom in idioms.load_idioms() if idiom.topic in ("strings", "json_files", "lists")]
+    return [exercise for idiom in chosen for exercise in idioms.combinations(idiom, 6, rng)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(exercises):
+    trained = train_tokenizer([item.code for item in exercises], 600)
+    return FileTokenizer(trained.to_str())
+
+
+def test_there_are_enough_idioms_with_several_phrasings():
+    found = idioms.load_idioms()
+    assert len(found) >= 150
+    assert min(len(idiom.asks) for idiom in found) >= 5
+    assert min(len(idiom.held) for idiom in found) >= 2
+    assert all(not set(idiom.asks) & set(idiom.held) for idiom in found)
+
+
+@pytest.mark.parametrize("topic", sorted({idiom.topic for idiom in idioms.load_idioms()}))
+def test_exercises_hold(topic):
+    """A slice of every topic is executed; the whole is `python -m codegen_lsp.training.exercises.validate`."""
+    command = [sys.executable, "-m", validate.__name__, topic, f"--each={EACH}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_wrong_exercise_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = idioms.Exercise("i", "t", "function", (), (), (), "def f(): return 1", "assert f() == 1", "", False)
+    assert validate.run_exercise(good) is None
+    for code in (
+        "def f(): return 2",
+        "def f(): raise SystemExit(0)",
+        "def f(): input()",
+        "def f():\n    while True: pass",
+    ):
+        monkeypatch.setattr(validate, "SECONDS", 1)
+        assert validate.run_exercise(idioms.Exercise(**{**vars(good), "code": code}))
+
+
+@pytest.mark.parametrize("form", forms.FORMS)
+def test_forms_put_together_are_the_exercise(exercises, form):
+    rng = random.Random(1)
+    for exercise in exercises:
+        if form in forms.forms_of(exercise):
+            rendered = forms.render(exercise, form, exercise.asks[0], [], rng)
+            sample = rendered.sample
+            text = sample.prefix + sample.middle + sample.suffix
+            ast.parse(text)
+            assert sample.middle[0] not in " \n", "the prefix ends where the code begins"
+            assert sample.middle == sample.middle.rstrip()
+            assert not sample.suffix or sample.suffix.startswith("\n")
+            assert evaluate.program(rendered, sample.middle) is not None
+
+
+def test_an_exercise_form_passes_its_own_asserts(exercises):
+    rng = random.Random(2)
+    for exercise in rng.sample(exercises, 8):
+        rendered = forms.render(exercise, rng.choice(forms.forms_of(exercise)), exercise.held[0], [], rng)
+        assert evaluate.passes(evaluate.program(rendered, rendered.sample.middle)), rendered
+        assert not evaluate.passes(evaluate.program(rendered, "pass"))
+
+
+def test_variations_keep_names_and_numbers():
+    rng = random.Random(3)
+    asks = {forms.vary("return the first 25 lines of user_file", rng) for _ in range(200)}
+    assert len(asks) > 20
+    assert sum("25" in ask for ask in asks) > 0.8 * len(asks)
+
+
+def test_tokenizer_never_merges_across_a_line_end(tokenizer):
+    assert [tokenizer.special(token) for token in SPECIALS] == list(range(len(SPECIALS)))
+    text = "def f(x):\r\n\treturn x + 10\n\n    # größe <|fim_middle|> 12 \U0001f600\r\n"
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert not set(ids) & set(range(len(SPECIALS)))
+    for number in range(len(SPECIALS), tokenizer.vocab_size):
+        assert "\n" not in tokenizer.decode([number]).lstrip("\r\n\t ")
+    assert sum(piece.isdigit() for piece in map(tokenizer.decode, ([i] for i in ids))) == 4
+
+
+def test_training_and_serving_show_the_model_the_same(tokenizer):
+    sample = samples.Sample("def f(x):\n    # double x\n    ", "\n\nf(2)\n", "return 2 * x", "a.py")
+    row = batches.encode(sample, tokenizer, batches.SPM, learn_all=False)
+    prompt = render_prompt(Context("a.py", "python", sample.prefix, sample.suffix), BY_NAME["codegen"], tokenizer)
+    assert row.ids[: row.learn_from] == prompt.ids
+    assert tokenizer.decode(row.ids[row.learn_from : -1]) == "return 2 * x"
+    assert row.ids[-1] in prompt.stop_ids
+
+
+def test_corpus_samples_cut_a_file_without_changing_it():
+    text = (
+        "import os\n\n\ndef f(a):\n    '''Add one to a number.'''\n    b = a + 1\n    return b\n\n\ndef g(a):\n"
+        + "".join(f"    # make the number {n} times larger\n    a = a * {n}\n\n" for n in range(20))
+    )
+    found = list(samples.from_document(corpus.Document("p", "a.py", text), random.Random(4)))
+    assert len(found) >= 5
+    for sample in found:
+        assert sample.middle
+        assert text.find(sample.prefix[-40:] + sample.middle + sample.suffix[:20]) >= 0
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="../shared/corpus is not here")
+def test_corpus_has_no_dev_package_in_training():
+    assert all(path.name.startswith("train-") for path in corpus.train_shards(CORPUS))
+    first = next(corpus.read_shard(CORPUS / "dev.jsonl.xz"))
+    assert first.text
+
+
+@pytest.mark.parametrize("num", [1, 511, 512, 1300])
+def test_linear_cross_entropy_equals_torch(num):
+    torch.manual_seed(num)
+    hidden = torch.randn(num, 16, requires_grad=True)
+    weight = torch.randn(50, 16, requires_grad=True)
+    targets = torch.randint(0, 50, (num,))
+    expected = torch.nn.functional.cross_entropy(hidden @ weight.T, targets, reduction="sum")
+    wanted = torch.autograd.grad(expected, (hidden, weight))
+    got = LinearCrossEntropy.apply(hidden, weight, targets)
+    assert torch.allclose(got, expected, rtol=1e-5)
+    for mine, theirs in zip(torch.autograd.grad(got, (hidden, weight)), wanted, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-4)
+
+
+def test_batches_are_whole_samples_of_bounded_size():
+    rng = random.Random(5)
+    rows = iter([batches.Row((1,) * rng.randrange(5, 300), 2) for _ in range(1100)])
+    stream = batches.batches(rows, 1000, seed=1)
+    used = padded = 0
+    for batch in [next(stream) for _ in range(60)]:
+        size = len(batch) * max(len(row.ids) for row in batch)
+        assert size <= 1000
+        used, padded = used + sum(len(row.ids) for row in batch), padded + size
+    assert used > 0.9 * padded
+
+
+@pytest.mark.parametrize(
+    ("done", "step", "factor"),
+    [(0.0, 0, 0.1), (0.0, 9, 1.0), (0.5, 100, 1.0), (0.75, 100, 0.5), (1.0, 100, 0.0), (0.99, 0, 0.02)],
+)
+def test_rate_warms_up_stays_and_falls(done, step, factor):
+    assert pretrain.rate_factor(done, step, 10, 0.5) == pytest.approx(factor)
+
+
+def test_a_run_learns_resumes_and_exports(tmp_path, exercises, tokenizer):
+    from transformers import AutoModelForCausalLM
+
+    (tmp_path / "tokenizer.json").write_text(tokenizer._fast.to_str())
+    items = tmp_path / "items.jsonl"
+    items.write_text("".join(json.dumps(vars(item)) + "\n" for item in exercises))
+    command = ["smoke", "--run", str(tmp_path / "run"), "--tokenizer", str(tmp_path), "--items", str(items)]
+    for _ in range(2):
+        assert pretrain.main([*command, "--exercises=1", "--steps=20", "--minutes=5", "--device=cpu"]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["steps"] for row in rows] == [10, 20, 30, 40]
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.5
+    out = tmp_path / "tiny"
+    assert export.main([*command[:5], "--out", str(out)]) == 0
+    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+    trainer = pretrain.Trainer(load_recipe("smoke"), tokenizer, tokenizer.vocab_size, "cpu")
+    trainer.load(tmp_path / "run" / "state.pt")
+    assert trainer.progress.steps == 40
+    ids = torch.tensor([[5, 6, 7]])
+    assert torch.allclose(model(ids).logits, trainer.model(ids).logits, atol=0.15), "bf16 rounding only"
+    assert not list(tmp_path.rglob("*.partial"))
