@@ -112,9 +112,23 @@ def test_training_and_serving_show_the_model_the_same(tokenizer):
     sample = samples.Sample("def f(x):\n    # double x\n    ", "\n\nf(2)\n", "return 2 * x", "a.py")
     row = batches.encode(sample, tokenizer, batches.SPM, learn_all=False)
     prompt = render_prompt(Context("a.py", "python", sample.prefix, sample.suffix), BY_NAME["codegen"], tokenizer)
-    assert row.ids[: row.learn_from] == prompt.ids
-    assert tokenizer.decode(row.ids[row.learn_from : -1]) == "return 2 * x"
+    assert row.ids[: row.learnt[0][0]] == prompt.ids
+    assert tokenizer.decode(row.ids[row.learnt[0][0] : -1]) == "return 2 * x"
     assert row.ids[-1] in prompt.stop_ids
+
+
+def test_a_chain_is_a_file_whose_answers_are_learnt(exercises, tokenizer):
+    rng = random.Random(6)
+    for _ in range(60):
+        pieces = forms.chain(rng.sample(exercises, 4), rng)
+        text = "".join(piece.text for piece in pieces)
+        ast.parse(text)
+        row = batches.encode_chain(pieces, "a.py", tokenizer)
+        prompt = render_prompt(Context("a.py", "python", text, ""), BY_NAME["codegen"], tokenizer)
+        assert row.ids[:-1] == prompt.ids, "pieces meet where the tokenizer splits"
+        learnt = [tokenizer.decode(row.ids[start:end]) for start, end in row.learnt]
+        assert learnt == [piece.text for piece in pieces if piece.is_learnt]
+        assert row.learnt[-1][1] == len(row.ids)
 
 
 def test_corpus_samples_cut_a_file_without_changing_it():
@@ -152,7 +166,7 @@ def test_linear_cross_entropy_equals_torch(num):
 
 def test_batches_are_whole_samples_of_bounded_size():
     rng = random.Random(5)
-    rows = iter([batches.Row((1,) * rng.randrange(5, 300), 2) for _ in range(1100)])
+    rows = iter([batches.Row((1,) * rng.randrange(5, 300), ((2, 4),)) for _ in range(1100)])
     stream = batches.batches(rows, 1000, seed=1)
     used = padded = 0
     for batch in [next(stream) for _ in range(60)]:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen_lsp.core import Context, Tokenizer
+from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME, PREFIX, SUFFIX, Format
 from codegen_lsp.prompt.render import render
+from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.corpus import read_shard, train_shards
-from codegen_lsp.training.exercises.forms import forms_of, vary
+from codegen_lsp.training.exercises.forms import PATHS, Piece, chain, forms_of, vary
 from codegen_lsp.training.exercises.forms import render as render_exercise
 from codegen_lsp.training.exercises.idioms import Exercise
 from codegen_lsp.training.samples import Sample, from_document
@@ -24,6 +25,8 @@ from codegen_lsp.training.samples import Sample, from_document
 SPM = BY_NAME["codegen"]
 PSM = replace(SPM, template=("<|fim_prefix|>", PREFIX, "<|fim_suffix|>", SUFFIX, "<|fim_middle|>"))
 PSM_SHARE = 0.1
+CHAIN_SHARE = 0.65
+"""Share of exercise samples that are whole files of orders and answers: more is learnt per token that way."""
 POOL = 256
 MIN_LOSS_FROM = 3
 """Where the loss begins for samples that are learnt whole: behind the first control tokens."""
@@ -31,19 +34,40 @@ MIN_LOSS_FROM = 3
 
 @dataclass(frozen=True)
 class Row:
-    """Token ids of one sample; the loss counts targets at positions >= `learn_from`."""
+    """Token ids of one sample, and the half-open spans of positions that are targets of the loss."""
 
     ids: tuple[int, ...]
-    learn_from: int
+    learnt: tuple[tuple[int, int], ...]
+
+    @property
+    def num_learnt(self) -> int:
+        """Targets of the loss."""
+        return sum(end - start for start, end in self.learnt)
 
 
-def encode(sample: Sample, tokenizer: Tokenizer, fmt: Format, learn_all: bool) -> Row:
+def encode(sample: Sample, tokenizer: FileTokenizer, fmt: Format, learn_all: bool) -> Row:
     """Prompt (by the product's own render), middle and end token."""
     prompt = render(Context(sample.path, "python", sample.prefix, sample.suffix), fmt, tokenizer)
-    end = tokenizer.special("<|endoftext|>")
-    assert end is not None
-    ids = (*prompt.ids, *tokenizer.encode(sample.middle), end)
-    return Row(ids, MIN_LOSS_FROM if learn_all else len(prompt.ids))
+    ids = (*prompt.ids, *tokenizer.encode(sample.middle), tokenizer.required("<|endoftext|>"))
+    return Row(ids, ((MIN_LOSS_FROM if learn_all else len(prompt.ids), len(ids)),))
+
+
+def encode_chain(chain: Sequence[Piece], path: str, tokenizer: FileTokenizer) -> Row:
+    """A file in which one order after the other is carried out: SPM with an empty suffix.
+
+    Pieces meet at line ends or behind indentation, where the tokenizer splits too, so the ids are those of the whole
+    text. Only the answers are learnt, not what stands between them: a finished answer is followed by the end token.
+    """
+    prompt = render(Context(path, "python", "", ""), SPM, tokenizer)
+    ids, learnt = list(prompt.ids), []
+    for piece in chain:
+        start = len(ids)
+        ids += tokenizer.encode(piece.text)
+        if piece.is_learnt:
+            learnt.append((start, len(ids)))
+    ids.append(tokenizer.required("<|endoftext|>"))
+    learnt[-1] = (learnt[-1][0], len(ids))
+    return Row(tuple(ids), tuple(learnt))
 
 
 def corpus_samples(folder: Path, rng: random.Random) -> Iterator[Sample]:
@@ -55,10 +79,10 @@ def corpus_samples(folder: Path, rng: random.Random) -> Iterator[Sample]:
                 yield from from_document(document, rng)
 
 
-def exercise_samples(
+def exercise_stream(
     exercises: Sequence[Exercise], weights: Mapping[str, float], rng: random.Random
-) -> Iterator[Sample]:
-    """Exercises in all forms and phrasings, for ever; idioms are equally likely, however many fillings they have.
+) -> Iterator[Exercise]:
+    """Exercises for ever; idioms are equally likely, however many fillings they have.
 
     `weights`: chance (0 to 1) that an idiom of a topic is taken when its turn comes; 1 for topics not named.
     """
@@ -69,12 +93,23 @@ def exercise_samples(
     while True:
         for name in rng.sample(idioms, len(idioms)):
             exercise = rng.choice(by_idiom[name])
-            if rng.random() > weights.get(exercise.topic, 1.0):
-                continue
-            others = [rng.choice(by_idiom[rng.choice(idioms)]) for _ in range(rng.choice((0, 0, 0, 0, 1, 2)))]
-            ask = vary(rng.choice(exercise.asks), rng)
-            sample = render_exercise(exercise, rng.choice(forms_of(exercise)), ask, others, rng).sample
-            yield _split_inside(sample, rng) if rng.random() < 0.12 else sample
+            if rng.random() <= weights.get(exercise.topic, 1.0):
+                yield exercise
+
+
+def exercise_rows(stream: Iterator[Exercise], tokenizer: FileTokenizer, rng: random.Random) -> Iterator[Row]:
+    """Exercises in all forms and phrasings, alone (with a suffix, or the cursor inside) or several to a file."""
+    while True:
+        if rng.random() < CHAIN_SHARE:
+            several = [next(stream) for _ in range(rng.randrange(2, 8))]
+            path = rng.choice(PATHS) if rng.random() < 0.5 else ""
+            yield encode_chain(chain(several, rng), path, tokenizer)
+            continue
+        exercise, others = next(stream), [next(stream) for _ in range(rng.choice((0, 0, 1, 2)))]
+        ask = vary(rng.choice(exercise.asks), rng)
+        sample = render_exercise(exercise, rng.choice(forms_of(exercise)), ask, others, rng).sample
+        sample = _split_inside(sample, rng) if rng.random() < 0.3 else sample
+        yield encode(sample, tokenizer, PSM if rng.random() < PSM_SHARE else SPM, learn_all=False)
 
 
 def _split_inside(sample: Sample, rng: random.Random) -> Sample:
@@ -91,7 +126,7 @@ class Source:
     exercises: Sequence[Exercise]
     share: float
     weights: Mapping[str, float]
-    tokenizer: Tokenizer
+    tokenizer: FileTokenizer
     context: int
     seed: int
 
@@ -100,15 +135,15 @@ class Source:
         rng = random.Random(self.seed)
         share = self.share if self.exercises else 0.0
         corpus = corpus_samples(self.corpus, rng) if self.corpus else None
-        own = exercise_samples(self.exercises, self.weights, rng) if share or not corpus else None
+        own = exercise_rows(exercise_stream(self.exercises, self.weights, rng), self.tokenizer, rng)
         while True:
-            is_own = own is not None and (corpus is None or rng.random() < share)
-            stream = own if is_own else corpus
-            assert stream is not None
-            fmt = PSM if rng.random() < PSM_SHARE else SPM
-            row = encode(next(stream), self.tokenizer, fmt, learn_all=not is_own)
+            is_own = corpus is None or rng.random() < share
+            row = next(own) if is_own else self._corpus_row(next(corpus), rng)  # type: ignore[arg-type]
             if len(row.ids) <= self.context:
                 yield row
+
+    def _corpus_row(self, sample: Sample, rng: random.Random) -> Row:
+        return encode(sample, self.tokenizer, PSM if rng.random() < PSM_SHARE else SPM, learn_all=True)
 
 
 def batches(rows: Iterator[Row], batch_tokens: int, seed: int) -> Iterator[list[Row]]:

@@ -10,8 +10,9 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -21,8 +22,22 @@ from codegen_lsp.training.pretrain import Trainer
 from codegen_lsp.training.recipe import load_recipe
 from codegen_lsp.training.tokenizer import save_tokenizer
 
+DATA = "TRAINING_DATA.md"
 
-def export(trainer: Trainer, tokenizer_json: str, out: Path, prompt_budget: int) -> None:
+
+def data_note(packages: Sequence[Mapping[str, Any]]) -> str:
+    """The packages whose text could be drawn from in training, with versions, by licence."""
+    by_licence: dict[str, list[str]] = {}
+    for row in packages:
+        if row["split"] == "train":
+            by_licence.setdefault(" ".join((row["license"] or "not stated").split()), []).append(
+                " ".join([row["package"], *row["versions"][:1]])
+            )
+    parts = [f"## {licence}\n{', '.join(sorted(names))}\n" for licence, names in sorted(by_licence.items())]
+    return "# Training data\nPublished packages, by the licence that their metadata states.\n\n" + "\n".join(parts)
+
+
+def export(trainer: Trainer, tokenizer_json: str, out: Path, prompt_budget: int, manifest: Path | None) -> None:
     """Weights in bf16, tokenizer, config and codegen.json; the folder is replaced only when all of it is written."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
@@ -37,9 +52,11 @@ def export(trainer: Trainer, tokenizer_json: str, out: Path, prompt_budget: int)
             "trained": {key: round(value, 1) for key, value in vars(trainer.progress).items()},
         }
         (folder / "codegen.json").write_text(json.dumps(product, indent=2) + "\n", encoding="utf-8")
-        for note in ("MODEL_CARD.md",):
+        for note in ("MODEL_CARD.md", DATA):
             if (out / note).exists():
                 shutil.copy(out / note, folder / note)
+        if manifest:
+            (folder / DATA).write_text(data_note(json.loads(manifest.read_text(encoding="utf-8"))), encoding="utf-8")
         if out.exists():
             shutil.rmtree(out)
         folder.rename(out)
@@ -53,12 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--prompt-budget", type=int, default=512, help="tokens of prompt that the product aims at")
+    parser.add_argument("--manifest", type=Path, help="the corpus's MANIFEST.json: writes TRAINING_DATA.md")
     args = parser.parse_args(argv)
     text = (args.tokenizer / "tokenizer.json").read_text(encoding="utf-8")
     tokenizer = FileTokenizer(text)
     trainer = Trainer(load_recipe(args.recipe), tokenizer, tokenizer.vocab_size, "cpu")
     trainer.load(args.run / "state.pt")
-    export(trainer, text, args.out, args.prompt_budget)
+    export(trainer, text, args.out, args.prompt_budget, args.manifest)
     print(f"wrote {args.out}: {sum(file.stat().st_size for file in args.out.iterdir()) / 1e6:.1f} MB")
     return 0
 

@@ -43,7 +43,8 @@ def to_tensors(batch: Sequence[Row], pad_id: int, device: str) -> tuple[Tensor, 
     counted = torch.zeros((len(batch), width), dtype=torch.bool)
     for n, row in enumerate(batch):
         ids[n, : len(row.ids)] = torch.tensor(row.ids)
-        counted[n, row.learn_from : len(row.ids)] = True
+        for start, end in row.learnt:
+            counted[n, start:end] = True
     return ids.to(device), counted.to(device)
 
 

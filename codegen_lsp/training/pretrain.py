@@ -65,7 +65,7 @@ class Trainer:
 
     def step(self, batch: Sequence[Row], factor: float) -> float:
         """One optimiser step at `factor` of the full learning rate; returns the loss in nats a token."""
-        total, count = 0.0, sum(len(row.ids) - max(row.learn_from, 1) for row in batch)
+        total, count = 0.0, sum(row.num_learnt for row in batch)
         for part in _micro_batches(batch):
             ids, counted = to_tensors(part, self.pad, self.device)
             with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.autocast):

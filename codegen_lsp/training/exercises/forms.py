@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from codegen_lsp.training.exercises.idioms import Exercise
@@ -81,6 +82,26 @@ def render(exercise: Exercise, form: str, ask: str, others: list[Exercise], rng:
     )
     path = rng.choice(PATHS) if rng.random() < 0.5 else ""
     return Rendered(Sample(lead + prefix, suffix, middle, path), exercise, form, ask)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file; `is_learnt` when it is the answer to the order before it."""
+
+    text: str
+    is_learnt: bool
+
+
+def chain(exercises: Sequence[Exercise], rng: random.Random) -> list[Piece]:
+    """A file of several orders, each carried out before the next is given."""
+    imports = sorted({line for exercise in exercises for line in exercise.imports})
+    pieces = [Piece("".join(f"{line}\n" for line in imports) + "\n\n" * bool(imports), False)]
+    for n, exercise in enumerate(exercises):
+        make = {"above": _above, "docstring": _docstring, "inside": _inside}[rng.choice(forms_of(exercise))]
+        prefix, middle, _ = make(exercise, vary(rng.choice(exercise.asks), rng), rng)
+        gap = ("\n\n\n" if exercise.kind != "snippet" or rng.random() < 0.5 else "\n\n") if n else ""
+        pieces += [Piece(gap + prefix, False), Piece(middle, True)]
+    return pieces
 
 
 def forms_of(exercise: Exercise) -> tuple[str, ...]:

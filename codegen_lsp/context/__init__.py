@@ -1,0 +1,1 @@
+"""What the cursor asks for, and what the model is shown of the file."""

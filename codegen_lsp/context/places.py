@@ -1,0 +1,61 @@
+"""Places on a page where an answer can go, and blocks of comment lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen_lsp.syntax.page import Line, Page
+from codegen_lsp.text import Span, line_end_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an answer goes; target and lead as in core.Intent."""
+
+    target: Span
+    lead: str
+
+
+def fill(line: Line, text: str, indent: str) -> Place:
+    """At `indent` on a blank line; what the line has of it stays, what is too much goes."""
+    blank = text[line.start : line.end]
+    kept = 0
+    while kept < min(len(blank), len(indent)) and blank[kept] == indent[kept]:
+        kept += 1
+    return Place(Span(line.start + kept, line.end), indent[kept:])
+
+
+def below(page: Page, row: int, indent: str) -> Place:
+    """On a new line below `row`; a line of nothing but indentation that stands there is used instead.
+
+    An empty line is not used: it separates, and an edit at the cursor's own line can be shown by every editor.
+    """
+    if row + 1 < len(page.lines):
+        following = page.lines[row + 1]
+        if following.is_blank and following.end > following.start:
+            return fill(following, page.text, indent)
+    end = page.lines[row].end
+    return Place(Span(end, end), line_end_of(page.text) + indent)
+
+
+def comment_block(page: Page, row: int) -> list[int]:
+    """The consecutive comment lines of equal indentation around a line; the line alone when it has code too."""
+    lines = page.lines
+    if not lines[row].is_comment:
+        return [row]
+    first = last = row
+    while first > 0 and lines[first - 1].is_comment and lines[first - 1].indent == lines[row].indent:
+        first -= 1
+    while last + 1 < len(lines) and lines[last + 1].is_comment and lines[last + 1].indent == lines[row].indent:
+        last += 1
+    return list(range(first, last + 1))
+
+
+def comment_lines(page: Page, rows: list[int]) -> list[str]:
+    """The text of comments, markers included."""
+    return [page.text[page.lines[row].comment or 0 : page.lines[row].end] for row in rows]
+
+
+def span_of(page: Page, rows: list[int]) -> Span:
+    """From the first marker to the end of the last comment."""
+    return Span(page.lines[rows[0]].comment or 0, page.lines[rows[-1]].end)

@@ -1,0 +1,253 @@
+"""Find, start or join the model host of this user. No HTTP library: it costs more to import than a host takes to ask.
+
+The name of the socket is a hash of everything that makes a host the right one (our version, the model's folder and the
+state of its weights, device, dtype), so a client can never join a wrong one. Hosts of another version, or of the same
+folder with other weights, are told to stop when a new one is started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codegen_lsp import __version__
+from codegen_lsp.errors import EngineUnavailable
+
+MAX_PATH_BYTES = 103
+"""What a unix socket's address holds on macOS; Linux has 107."""
+NAME_BYTES = len("/h-0123456789ab.1234567")
+"""The longest name that is bound in the folder: the host's temporary one."""
+RETRY_S = 0.02
+BUSY_S = 0.25
+"""How long the holder of the lock may take to listen."""
+MAX_LOG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """Which host is wanted. `folder` is the model's; `idle` is in seconds and does not tell hosts apart."""
+
+    folder: str
+    device: str = "auto"
+    dtype: str = "auto"
+    idle: float = 1800.0
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits; two specs of one key can share a host."""
+        stamps = [f"{path.name}:{path.stat().st_mtime_ns}:{path.stat().st_size}" for path in _model_files(self.folder)]
+        parts = (__version__, self.folder, self.device, self.dtype, *stamps)
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def runtime_folder() -> Path:
+    """The folder of this user's sockets, made if it is missing. Raises EngineUnavailable when none can be had."""
+    runtime, cache = os.environ.get("XDG_RUNTIME_DIR"), cache_folder()
+    candidates = [Path(runtime) / "codegen-lsp"] if runtime and Path(runtime).is_dir() else []
+    candidates += [cache / "run", Path(tempfile.gettempdir()) / f"codegen-lsp-{os.geteuid()}"]
+    for folder in candidates:
+        if len(os.fsencode(folder)) + NAME_BYTES <= MAX_PATH_BYTES and _make_private(folder):
+            return folder
+    raise EngineUnavailable(
+        f"No private folder for the model host's socket; make {candidates[0]} yours with mode 0700."
+    )
+
+
+def cache_folder() -> Path:
+    """Where logs go: $XDG_CACHE_HOME/codegen-lsp or ~/.cache/codegen-lsp."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "codegen-lsp"
+
+
+def socket_path(spec: HostSpec) -> Path:
+    """Where the host of a spec listens, whether or not it runs."""
+    return runtime_folder() / f"h-{spec.key}.sock"
+
+
+async def ensure_host(spec: HostSpec, within_s: float = 20.0) -> Path:
+    """The socket of a host that answers /health (it may still be loading); one is started when there is none.
+
+    Raises EngineUnavailable after `within_s` seconds, or as soon as the started host has died, and quotes its log.
+    """
+    path = socket_path(spec)
+    if await health(path):
+        return path
+    await _stop_outdated(spec, path)
+    log = _log_path(spec)
+    launch = _Launch(spec, path, log)
+    try:
+        async for _ in _ticks(time.monotonic() + within_s):
+            if await health(path):
+                return path
+            outcome = launch.outcome()
+            if outcome == "dead":
+                break
+            if outcome == "busy" and time.monotonic() - launch.settled > BUSY_S:
+                # The lock was held by a host that was on its way out: it is our turn.
+                await launch.close()
+                launch = _Launch(spec, path, log)
+    finally:
+        await launch.close()
+    raise EngineUnavailable(f"The model host did not start: {_last_line(log)} (log: {log})")
+
+
+async def health(path: Path, within_s: float = 5.0) -> dict[str, Any]:
+    """What the host at a socket says of itself; {} when nobody answers."""
+    return await _call(path, "GET", "/health", within_s)
+
+
+async def host_status() -> list[dict[str, Any]]:
+    """/health of every host of this user, with its "socket"."""
+    found = [(path, await health(path)) for path in sorted(runtime_folder().glob("h-*.sock"))]
+    return [{**said, "socket": str(path)} for path, said in found if said]
+
+
+async def stop_host(path: Path | None = None, within_s: float = 10.0) -> int:
+    """Tell one host (or all of this user's) to stop and wait until it has; the number told."""
+    paths = [path] if path else sorted(runtime_folder().glob("h-*.sock"))
+    told = [each for each in paths if await _call(each, "POST", "/shutdown", within_s)]
+    async for _ in _ticks(time.monotonic() + within_s):
+        if not any(each.exists() for each in told):
+            break
+    return len(told)
+
+
+async def _stop_outdated(spec: HostSpec, own: Path) -> None:
+    """Stop the hosts that no client will ask again: another version's, and those with this folder's old weights."""
+    for host in await host_status():
+        is_same = host.get("folder") == spec.folder and _was_started_before_weights(host, spec)
+        if host["socket"] != str(own) and (host.get("version") != __version__ or is_same):
+            await _call(Path(host["socket"]), "POST", "/shutdown", 5.0)
+
+
+def _was_started_before_weights(host: dict[str, Any], spec: HostSpec) -> bool:
+    newest = max((path.stat().st_mtime for path in _model_files(spec.folder)), default=0.0)
+    return time.time() - float(host.get("uptime_s", 0)) < newest
+
+
+class _Launch:
+    """A host process that was started, until it has said what became of it."""
+
+    def __init__(self, spec: HostSpec, path: Path, log: Path) -> None:
+        self._reader, writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        arguments = ["--socket", str(path), "--model", spec.folder, "--device", spec.device, "--dtype", spec.dtype]
+        arguments += ["--idle", str(spec.idle), "--log", str(log), "--detach"]
+        package_root = str(Path(__file__).resolve().parents[2])
+        search = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+        try:
+            with log.open("ab") as errors:
+                # -P and cwd: the folder that the editor was started in must not be able to shadow a module.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "codegen_lsp.host", *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=writer,
+                    stderr=errors,
+                    cwd="/",
+                    env={**os.environ, "PYTHONPATH": search},
+                    start_new_session=True,
+                )
+        except OSError as error:
+            os.close(self._reader)
+            raise EngineUnavailable(f"The model host cannot be started: {error}.") from error
+        finally:
+            os.close(writer)
+        self._said = ""
+        self.settled = 0.0
+        """When it said so (time.monotonic)."""
+
+    def outcome(self) -> str:
+        """ "" while it starts; "ready"; "busy" (a live host has the lock); "dead" when it ended without a word."""
+        if not self._said:
+            with contextlib.suppress(BlockingIOError):
+                self._said = os.read(self._reader, 64).decode().strip() or "dead"
+                self.settled = time.monotonic()
+        return self._said
+
+    async def close(self) -> None:
+        """Let go of the pipe and reap the process, which leaves its child alone at once."""
+        os.close(self._reader)
+        async for _ in _ticks(time.monotonic() + 5.0):
+            if self._process.poll() is not None:
+                return
+        self._process.kill()
+        self._process.wait()
+
+
+def _log_path(spec: HostSpec) -> Path:
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = folder / f"host-{spec.key}.log"
+        log.touch(mode=0o600)
+        if log.stat().st_size > MAX_LOG_BYTES:
+            log.write_bytes(b"")
+    except OSError as error:
+        raise EngineUnavailable(f"The log folder {folder} cannot be written: {error.strerror}.") from error
+    return log
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4096))
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].strip()[-300:] if lines else "it wrote nothing"
+
+
+async def _call(path: Path, method: str, target: str, within_s: float) -> dict[str, Any]:
+    """One HTTP/1.0 request over a unix socket; the JSON object of the answer, {} when there is none."""
+    try:
+        async with asyncio.timeout(within_s):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            try:
+                writer.write(f"{method} {target} HTTP/1.0\r\nHost: host\r\nContent-Length: 0\r\n\r\n".encode())
+                answer = await reader.read()
+                while not reader.at_eof():
+                    answer += await reader.read()
+            finally:
+                writer.close()
+        data = json.loads(answer.partition(b"\r\n\r\n")[2])
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+async def _ticks(deadline: float) -> AsyncIterator[None]:
+    """One step each 20 ms until `deadline` (time.monotonic, seconds)."""
+    while time.monotonic() < deadline:
+        yield
+        await asyncio.sleep(RETRY_S)
+
+
+def _model_files(folder: str) -> list[Path]:
+    """The files whose change makes another model of a folder."""
+    here = Path(folder)
+    return sorted(
+        [*here.glob("*.safetensors"), *(p for p in (here / "config.json", here / "tokenizer.json") if p.exists())]
+    )
+
+
+def _make_private(folder: Path) -> bool:
+    """Make a 0700 folder of this user's; False when it cannot be had, or somebody else could get in."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        # A link, or another user's folder of that name, would hand the socket to its owner.
+        if folder.is_symlink() or found.st_uid != os.geteuid():
+            return False
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError:
+        return False
+    return True

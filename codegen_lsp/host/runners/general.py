@@ -1,0 +1,66 @@
+"""Any causal language model of transformers, through its own forward and DynamicCache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+CROPPABLE = {"full_attention", "sliding_attention", "chunked_attention"}
+
+
+class GeneralRunner:
+    """Runner over a loaded `PreTrainedModel`."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model.eval()
+        self._config = model.config.get_text_config(decoder=True)
+        kinds = set(getattr(self._config, "layer_types", None) or ["full_attention"])
+        # Recurrent layers keep a state that cannot be cut back: such a store only ever grows.
+        self._can_crop = kinds <= CROPPABLE
+        parameter = next(model.parameters())
+        self.vocab_size: int = self._config.vocab_size
+        self.device = str(parameter.device)
+        self.dtype = str(parameter.dtype).removeprefix("torch.")
+
+    def new_kv(self) -> Any:
+        """An empty DynamicCache.
+
+        Without a config every layer keeps all positions, so it can be cropped; the mask still applies a sliding window.
+        """
+        return DynamicCache() if self._can_crop else DynamicCache(config=self._config)
+
+    def kv_length(self, kv: Any) -> int:
+        """Number of ids stored."""
+        return int(kv.get_seq_length())
+
+    @torch.inference_mode()
+    def forward(self, ids: Sequence[int], kv: Any) -> Tensor:
+        """Append ids; float32 logits (vocab_size,) of the last one."""
+        batch = torch.tensor([list(ids)], device=self.device)
+        logits = self._model(input_ids=batch, past_key_values=kv, use_cache=True, logits_to_keep=1).logits
+        last: Tensor = logits[0, -1].float()
+        return last
+
+    def crop(self, kv: Any, length: int) -> bool:
+        """Keep the first `length` ids."""
+        surplus = self.kv_length(kv) - length
+        if surplus == 0:
+            return True
+        if not self._can_crop:
+            return False
+        kv.crop(-surplus)
+        return True
+
+    @torch.inference_mode()
+    def fork(self, kv: Any, length: int) -> Any | None:
+        """Copy the first `length` ids' keys and values, each (1, heads, length, head size)."""
+        if not self._can_crop:
+            return None
+        copy = self.new_kv()
+        for number, layer in enumerate(kv.layers):
+            copy.update(layer.keys[..., :length, :].clone(), layer.values[..., :length, :].clone(), number)
+        return copy

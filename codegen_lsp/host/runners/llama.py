@@ -1,0 +1,209 @@
+"""The fast path: one small forward for the Llama family (llama, mistral, qwen2, qwen3), without transformers.
+
+Beside the general path it saves importing transformers (seconds of a cold start), fuses projections, keeps keys and
+values in place, and computes logits where they are needed. Equal to transformers' forward by test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FAMILY = ("llama", "mistral", "qwen2", "qwen3")
+GROWTH = 512
+"""Positions by which a KV store grows."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model of the family."""
+
+    layers: int
+    hidden: int
+    inner: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    vocab: int
+    positions: int
+    eps: float
+    theta: float
+    is_tied: bool
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape | None:
+    """The shape that a config.json describes; None when it has anything that this forward does not do."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    window = config.get("sliding_window") if config.get("use_sliding_window", True) else None
+    positions = config.get("max_position_embeddings", 2048)
+    plain = (
+        config.get("model_type") in FAMILY
+        and config.get("hidden_act", "silu") == "silu"
+        and isinstance(rope, dict)
+        and rope.get("rope_type", rope.get("type", "default")) == "default"
+        and (rope.get("partial_rotary_factor") or config.get("partial_rotary_factor") or 1) == 1
+        and (window is None or window >= positions)
+        and set(config.get("layer_types") or ["full_attention"]) == {"full_attention"}
+        and not config.get("mlp_bias")
+    )
+    if not plain:
+        return None
+    try:
+        heads, hidden = config["num_attention_heads"], config["hidden_size"]
+        return Shape(
+            layers=config["num_hidden_layers"],
+            hidden=hidden,
+            inner=config["intermediate_size"],
+            heads=heads,
+            kv_heads=config.get("num_key_value_heads") or heads,
+            head_size=config.get("head_dim") or hidden // heads,
+            vocab=config["vocab_size"],
+            positions=positions,
+            eps=float(config.get("rms_norm_eps", 1e-6)),
+            theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
+            is_tied=bool(config.get("tie_word_embeddings", False)),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+class Layer:
+    """One block's weights, projections fused: qkv ((heads + 2 kv_heads) * head_size, hidden), up (2 inner, hidden)."""
+
+    def __init__(self, get: Callable[..., Any], number: int, shape: Shape) -> None:
+        q, kv, hidden = shape.heads * shape.head_size, shape.kv_heads * shape.head_size, shape.hidden
+        at, rows = f"model.layers.{number}.", {"q": q, "k": kv, "v": kv}
+        self.norm_in = get(at + "input_layernorm.weight", hidden)
+        self.norm_mid = get(at + "post_attention_layernorm.weight", hidden)
+        self.qkv = torch.cat([get(f"{at}self_attn.{n}_proj.weight", size, hidden) for n, size in rows.items()])
+        biases = [get(f"{at}self_attn.{n}_proj.bias", size, optional=True) for n, size in rows.items()]
+        self.qkv_bias = None if biases[0] is None else torch.cat(biases)
+        self.out = get(at + "self_attn.o_proj.weight", hidden, q)
+        self.out_bias = get(at + "self_attn.o_proj.bias", hidden, optional=True)
+        self.norm_q = get(at + "self_attn.q_norm.weight", shape.head_size, optional=True)
+        self.norm_k = get(at + "self_attn.k_norm.weight", shape.head_size, optional=True)
+        self.up = torch.cat([get(f"{at}mlp.{n}_proj.weight", shape.inner, hidden) for n in ("gate", "up")])
+        self.down = get(at + "mlp.down_proj.weight", hidden, shape.inner)
+
+
+class Store:
+    """Keys and values, each (layers, kv_heads, capacity, head_size); the first `length` positions are in use."""
+
+    def __init__(self, empty: Tensor) -> None:
+        self.keys = self.values = empty
+        self.length = 0
+
+    def reserve(self, length: int) -> None:
+        """Make room for `length` positions."""
+        if length > self.keys.shape[2]:
+            capacity = -(-length // GROWTH) * GROWTH
+            self.keys, self.values = (self._grown(each, capacity) for each in (self.keys, self.values))
+
+    def _grown(self, old: Tensor, capacity: int) -> Tensor:
+        new = old.new_empty((*old.shape[:2], capacity, old.shape[3]))
+        new[:, :, : self.length] = old[:, :, : self.length]
+        return new
+
+
+class LlamaRunner:
+    """Runner over the tensors of a model of the family."""
+
+    def __init__(self, shape: Shape, get: Callable[..., Any]) -> None:
+        """`get(name, *size, optional=False)` is a weight of that size on the right device, in the right dtype."""
+        self._shape = shape
+        self._embedding = get("model.embed_tokens.weight", shape.vocab, shape.hidden)
+        self._layers = [Layer(get, number, shape) for number in range(shape.layers)]
+        self._norm = get("model.norm.weight", shape.hidden)
+        self._head = self._embedding if shape.is_tied else get("lm_head.weight", shape.vocab, shape.hidden)
+        self._cos, self._sin = _rotations(shape, self._embedding)
+        self.vocab_size = shape.vocab
+        self.device = str(self._embedding.device)
+        self.dtype = str(self._embedding.dtype).removeprefix("torch.")
+
+    def new_kv(self) -> Store:
+        """An empty store."""
+        shape = self._shape
+        return Store(self._embedding.new_empty((shape.layers, shape.kv_heads, 0, shape.head_size)))
+
+    def kv_length(self, kv: Store) -> int:
+        """Number of ids stored."""
+        return kv.length
+
+    def crop(self, kv: Store, length: int) -> bool:
+        """Keep the first `length` ids: nothing moves."""
+        kv.length = min(kv.length, length)
+        return True
+
+    @torch.inference_mode()
+    def fork(self, kv: Store, length: int) -> Store:
+        """Copy the first `length` ids' keys and values."""
+        copy = self.new_kv()
+        copy.reserve(length)
+        copy.keys[:, :, :length] = kv.keys[:, :, :length]
+        copy.values[:, :, :length] = kv.values[:, :, :length]
+        copy.length = length
+        return copy
+
+    @torch.inference_mode()
+    def forward(self, ids: Sequence[int], kv: Store) -> Tensor:
+        """Append ids; float32 logits (vocab,) of the last one."""
+        start, end = kv.length, kv.length + len(ids)
+        kv.reserve(end)
+        place = slice(start, end)
+        mask = _mask(len(ids), start, self._shape, self._cos.device)
+        x = F.embedding(torch.tensor(list(ids), device=self._cos.device), self._embedding)
+        for layer, keys, values in zip(self._layers, kv.keys, kv.values, strict=True):
+            x = x + self._attend(layer, self._normed(x, layer.norm_in), (keys, values), place, mask)
+            gate, up = F.linear(self._normed(x, layer.norm_mid), layer.up).chunk(2, dim=-1)
+            x = x + F.linear(F.silu(gate) * up, layer.down)
+        kv.length = end
+        return F.linear(self._normed(x[-1], self._norm), self._head).float()
+
+    def _attend(
+        self, layer: Layer, x: Tensor, stored: tuple[Tensor, Tensor], place: slice, mask: Tensor | None
+    ) -> Tensor:
+        """Attention of x (T, hidden), whose keys and values go to `place` of the stored (kv_heads, capacity, size)."""
+        shape, num = self._shape, x.shape[0]
+        fused = F.linear(x, layer.qkv, layer.qkv_bias).view(num, -1, shape.head_size).transpose(0, 1)
+        q, k, v = torch.split(fused, [shape.heads, shape.kv_heads, shape.kv_heads])
+        if layer.norm_q is not None:
+            q, k = self._normed(q, layer.norm_q), self._normed(k, layer.norm_k)
+        cos, sin = self._cos[place], self._sin[place]
+        stored[0][:, place] = _rotate(k, cos, sin)
+        stored[1][:, place] = v
+        # The query heads of a group stand below one another, so that grouped keys need no copies.
+        q = _rotate(q, cos, sin).reshape(1, shape.kv_heads, -1, shape.head_size)
+        keys, values = (each[None, :, : place.stop] for each in stored)
+        mixed = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        mixed = mixed.reshape(shape.heads, num, shape.head_size).transpose(0, 1).reshape(num, -1)
+        return F.linear(mixed, layer.out, layer.out_bias)
+
+    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.rms_norm(x, weight.shape, weight, self._shape.eps)
+
+
+def _mask(num: int, start: int, shape: Shape, device: torch.device) -> Tensor | None:
+    """Which positions each of `num` new ids sees, (groups * num, start + num) bool; None for a single one: all."""
+    if num == 1:
+        return None
+    seen = torch.ones((num, start + num), dtype=torch.bool, device=device).tril(start)
+    return seen.repeat(shape.heads // shape.kv_heads, 1)
+
+
+def _rotations(shape: Shape, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary embedding, each (positions, head_size)."""
+    powers = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
+    angles = torch.outer(torch.arange(shape.positions, dtype=torch.float32), 1.0 / shape.theta**powers)
+    angles = torch.cat([angles, angles], dim=-1)
+    return angles.cos().to(like), angles.sin().to(like)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate x (heads, T, head_size) by the angles of its T positions, (T, head_size)."""
+    left, right = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-right, left], dim=-1) * sin

@@ -1,0 +1,230 @@
+"""complete(): from a cursor to a completion. The one composition, used by server, CLI, hook, benchmark and tests."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from codegen_lsp.context.build import build
+from codegen_lsp.context.intent import find_intent
+from codegen_lsp.core import (
+    Completion,
+    Delta,
+    Intent,
+    IntentKind,
+    ModelInfo,
+    Prompt,
+    SamplingParams,
+    Shape,
+    Snapshot,
+    Snippet,
+    StopReason,
+    Tokenizer,
+    Trigger,
+)
+from codegen_lsp.engine.api import Engine
+from codegen_lsp.postprocess.edit import at_cursor, fit
+from codegen_lsp.postprocess.site import Site
+from codegen_lsp.postprocess.stream import Stream
+from codegen_lsp.postprocess.trim import trim
+from codegen_lsp.prompt.formats import Format
+from codegen_lsp.prompt.render import render
+from codegen_lsp.syntax.parse import Tree, parse
+from codegen_lsp.text import Edit
+from codegen_lsp.trace import Clock, Stopwatch, Trace
+
+CONTROL_TOKENS = 16
+"""Room in a prompt for control tokens and line ends."""
+MAX_TOKENS = {Shape.LINE: 48, Shape.BLOCK: 256, Shape.BODY: 256}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to complete, as far as the user decides it."""
+
+    max_tokens: int | None = None
+    """Of an answer; None: by its shape (MAX_TOKENS)."""
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    min_confidence: float = 0.0
+    """Mean token probability below which nothing is offered; an engine that gives none is not judged."""
+    heal: bool = True
+    """Let the engine take back half a token in the middle of a line."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked, and where."""
+
+    snapshot: Snapshot
+    intent: Intent
+    tree: Tree
+    prompt: Prompt
+    options: Options
+
+
+@dataclass
+class _Answer:
+    """What came from the engine."""
+
+    pieces: list[tuple[str, float]] = field(default_factory=list)
+    """(text, log-probability) of each token; one piece a delta, and 0.0, when the engine gives none."""
+    has_logprobs: bool = False
+    is_cut: bool = False
+    usage: dict[str, float] = field(default_factory=dict)
+
+    def take(self, delta: Delta) -> None:
+        """Take one more piece."""
+        if delta.logprobs:
+            self.has_logprobs = True
+            texts = delta.tokens if len(delta.tokens) == len(delta.logprobs) else (delta.text, "", *[""] * 64)
+            self.pieces += zip(texts, delta.logprobs, strict=False)
+        elif delta.text:
+            self.pieces.append((delta.text, 0.0))
+        self.usage.update(delta.usage)
+        self.is_cut |= delta.finish == "length"
+
+    def confidence(self, num_chars: int) -> float:
+        """exp(mean log-probability) of the tokens that make up the first characters; 0 when unknown."""
+        kept, seen = list[float](), 0
+        for text, logprob in self.pieces:
+            if seen >= num_chars:
+                break
+            kept.append(logprob)
+            seen += len(text)
+        return math.exp(sum(kept) / len(kept)) if kept and self.has_logprobs else 0.0
+
+
+async def complete(
+    snapshot: Snapshot,
+    engine: Engine,
+    model: ModelInfo,
+    fmt: Format,
+    tokenizer: Tokenizer,
+    *,
+    options: Options = Options(),
+    snippets: Sequence[Snippet] = (),
+    tree: Tree | None = None,
+    trace: Trace | None = None,
+    clock: Clock = time.perf_counter,
+) -> Completion:
+    """The completion at a cursor. `tree` is of `snapshot.text`; parsed here when there is none.
+
+    Never raises for any text; engine errors (EngineUnavailable, EngineFailed) and cancellation pass through, and close
+    the stream on their way.
+    """
+    watch = Stopwatch(clock)
+    with watch.stage("parse"):
+        if tree is None or not tree.window.start <= snapshot.offset <= tree.window.end:
+            tree = parse(snapshot.text, snapshot.language, snapshot.offset)
+    with watch.stage("intent"):
+        intent = find_intent(snapshot, tree)
+    if intent is None:
+        completion = Completion(None, "", StopReason.EMPTY, 0.0, timings_ms=watch.totals())
+        if trace is not None:
+            trace.add(snapshot, model.id, None, completion)
+        return completion
+    max_tokens = options.max_tokens or MAX_TOKENS[intent.shape]
+    with watch.stage("context"):
+        budget = _budget(model, max_tokens) - len(tokenizer.encode(snapshot.path))
+        context = build(
+            snapshot, intent, tree, budget, count_tokens=lambda text: len(tokenizer.encode(text)), snippets=snippets
+        )
+    with watch.stage("prompt"):
+        prompt = render(context, fmt, tokenizer)
+    params = SamplingParams(max_tokens, options.temperature, options.top_p, options.seed)
+    heal = options.heal and bool(context.prefix.rpartition("\n")[2].strip(" \t"))
+    stream, answer = Stream(intent, Site.of(snapshot, intent, tree)), _Answer()
+    with watch.stage("generate"):
+        deltas = engine.generate(prompt, params, document=snapshot.uri or snapshot.path, heal=heal)
+        await _read(deltas, stream, answer)
+    with watch.stage("postprocess"):
+        completion = _finish(_Request(snapshot, intent, tree, prompt, options), stream, answer)
+    completion = replace(completion, timings_ms=watch.totals())
+    if trace is not None:
+        trace.add(snapshot, model.id, context, completion)
+    return completion
+
+
+async def complete_text(  # noqa: PLR0917 - as complete(), with two texts for the snapshot
+    prefix: str,
+    suffix: str,
+    path: str,
+    engine: Engine,
+    model: ModelInfo,
+    fmt: Format,
+    tokenizer: Tokenizer,
+    *,
+    language: str = "python",
+    options: Options = Options(),
+    snippets: Sequence[Snippet] = (),
+    trace: Trace | None = None,
+    clock: Clock = time.perf_counter,
+) -> tuple[str, Completion]:
+    """What to insert between two texts, exactly there and with all of its indentation; and how it came about.
+
+    Goes the way of an invoked completion at that place. Empty when the answer could only be written by deleting
+    something (a `pass`).
+    """
+    snapshot = Snapshot(path, language, prefix + suffix, len(prefix), trigger=Trigger.INVOKED)
+    completion = await complete(
+        snapshot, engine, model, fmt, tokenizer, options=options, snippets=snippets, trace=trace, clock=clock
+    )
+    edit = completion.edit and at_cursor(completion.edit, snapshot.text, snapshot.offset)
+    return edit.text if edit else "", completion
+
+
+async def _read(deltas: AsyncIterator[Delta], stream: Stream, answer: _Answer) -> None:
+    """Feed the stream until it has enough; closing the iterator, which cancels the generation, whatever happens."""
+    try:
+        async for delta in deltas:
+            answer.take(delta)
+            if delta.text and stream.feed(delta.text):
+                break
+    finally:
+        close = getattr(deltas, "aclose", None)
+        if close:
+            await close()
+
+
+def _finish(request: _Request, stream: Stream, answer: _Answer) -> Completion:
+    """Filters, the edit, and whether it is good enough to be offered."""
+    intent = request.intent
+    raw = stream.flush(answer.is_cut)
+    text, filters = trim(raw, intent, stream.site)
+    fitted = _fit(text, request, stream.site)
+    edit, kept = fitted or (None, "")
+    if kept.strip() != text.strip():
+        filters += ("syntax",)
+    confidence = answer.confidence(len(kept))
+    if edit and answer.has_logprobs and confidence < request.options.min_confidence:
+        edit, filters = None, (*filters, "confidence")
+    stop = stream.stop if edit and stream.stop else StopReason.EMPTY
+    return Completion(
+        edit=edit,
+        text=kept if edit else "",
+        stop=stop,
+        confidence=confidence,
+        intent=intent,
+        prompt=request.prompt,
+        tokens=tuple(answer.pieces),
+        filters=filters,
+        usage=answer.usage,
+    )
+
+
+def _fit(text: str, request: _Request, site: Site) -> tuple[Edit, str] | None:
+    """The edit of an answer; at column 0 of an indented block, with the block's indentation if that parses."""
+    snapshot, intent, tree = request.snapshot, request.intent, request.tree
+    fitted = None
+    if intent.kind is IntentKind.LINE and not site.opening and intent.indent and text and text[0] not in " \t)]}":
+        fitted = fit(intent.indent + text, snapshot, intent, tree)
+    return fitted or fit(text, snapshot, intent, tree)
+
+
+def _budget(model: ModelInfo, max_tokens: int) -> int:
+    """Tokens of text in a prompt, snippets included."""
+    return max(0, min(model.prompt_budget, model.context_window - max_tokens) - CONTROL_TOKENS)

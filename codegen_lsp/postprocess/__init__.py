@@ -1,0 +1,1 @@
+"""From what the model says to an edit that can be offered."""

@@ -1,0 +1,147 @@
+"""Take away what an answer should not have: what follows the cursor already, repetition, invisible characters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from codegen_lsp.core import Intent, IntentKind
+from codegen_lsp.postprocess.site import CLOSE, MIN_LINE, OPEN, Site
+from codegen_lsp.syntax.page import Line, Page
+
+MAX_CYCLE = 8
+
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+
+def trim(answer: str, intent: Intent, site: Site) -> tuple[str, tuple[str, ...]]:
+    """The answer after all filters, and the names of those that changed it."""
+    applied = list[str]()
+
+    def step(name: str, changed: str) -> None:
+        nonlocal answer
+        if changed != answer:
+            applied.append(name)
+            answer = changed
+
+    step("invisible characters", visible(answer, site.known))
+    step("trailing whitespace", _without_trailing_space(answer))
+    step("extra indentation", _without_extra_indent(answer, intent, site.opening))
+    step("rest of line", _without_rest(answer, site))
+    step("surplus brackets", _without_surplus(answer, site))
+    step("lines that follow", _without_following(answer, site))
+    step("repetition", _without_stutter(answer))
+    step("trailing whitespace", answer.rstrip())
+    return answer, tuple(applied)
+
+
+def visible(answer: str, known: str) -> str:
+    """Without control, bidi and invisible characters that the user does not have; unusual spaces become spaces."""
+    if answer.isascii() and answer.isprintable():
+        return answer
+    return "".join(map(lambda char: _shown(char, known), answer))
+
+
+def _shown(char: str, known: str) -> str:
+    if char in "\n\t" or " " <= char <= "~" or char in known:
+        return char
+    category = unicodedata.category(char)
+    if category == "Zs":
+        return " "
+    return "" if category in _INVISIBLE or char == "\ufffd" else char
+
+
+def num_repeated(lines: Sequence[str]) -> int:
+    """How many lines at the end say again what the lines before them said: thrice, or twice from four lines on."""
+    for period in range(1, MAX_CYCLE + 1):
+        times = 3 if period < 4 else 2
+        cycle = list(lines[max(0, len(lines) - period) :])
+        if not any(sum(map(str.isalnum, line)) >= MIN_LINE for line in cycle):
+            continue
+        if len(lines) >= period * times and list(lines[len(lines) - period * times :]) == cycle * times:
+            return period * (times - 1)
+    return 0
+
+
+def _without_trailing_space(answer: str) -> str:
+    return "\n".join("" if line.isspace() else line for line in answer.split("\n")).rstrip()
+
+
+def _without_extra_indent(answer: str, intent: Intent, opening: str) -> str:
+    """The first line without indentation of its own; the others moved left by as much if all of them have it."""
+    first, *others = answer.split("\n")
+    extra = first[: len(first) - len(first.lstrip(" \t"))]
+    if opening + extra == intent.indent and intent.kind is IntentKind.LINE:
+        return answer  # at column 0: the model chose the block
+    if not extra or (intent.kind is IntentKind.MID_LINE and opening[-1:] not in (" ", "\t")):
+        return answer
+    deep = intent.indent + extra
+    # Below an opener the next line is deeper by itself.
+    is_shifted = all(line.startswith(deep) for line in others if line)
+    if first.rstrip().endswith(":"):
+        is_shifted &= bool(others) and others[0].startswith((deep + " ", deep + "\t"))
+    if is_shifted:
+        others = [line and intent.indent + line.removeprefix(deep) for line in others]
+    return "\n".join([first.lstrip(" \t"), *others])
+
+
+def _without_rest(answer: str, site: Site) -> str:
+    """Without the rest of the cursor's line at the end of the answer. Brackets are left to _without_surplus."""
+    rest, start = site.rest, len(site.opening)
+    if not rest or set(rest) <= set(OPEN + CLOSE):
+        return answer
+    if rest[0] in "\"'":
+        # In a literal that is closed behind the cursor: up to the quote that would close it first.
+        literal = site.page(site.opening + answer + "\n").string_at(start)
+        return (
+            answer[: literal.end - start - 1]
+            if literal and answer[literal.end - start - 1 :][:1] == rest[0]
+            else answer
+        )
+    return answer if "\n" in answer else answer.removesuffix(rest)
+
+
+def _without_surplus(answer: str, site: Site) -> str:
+    """Up to the first closing bracket that closes nothing: neither one of the answer nor one that is left to it."""
+    page = site.page(site.opening + answer)
+    room, length, in_answer = site.to_close, len(site.opening), False
+    for line in page.lines:
+        for offset, char in _brackets(line, page):
+            if offset >= length and not in_answer:
+                in_answer, room = True, max(room, 0)
+            room += (char in OPEN) - (char in CLOSE)
+            if in_answer and room < 0:
+                return answer[: offset - length]
+    return answer
+
+
+def _brackets(line: Line, page: Page) -> list[tuple[int, str]]:
+    """(offset, character) of the brackets of a line."""
+    start = line.start + len(line.indent)
+    shown = page.text[start : line.end]
+    start += len(shown) - len(shown.lstrip())
+    return [(start + place, char) for place, char in enumerate(line.code) if char in OPEN + CLOSE]
+
+
+def _without_following(answer: str, site: Site) -> str:
+    """Without the lines at the end that stand behind the cursor, in the same order."""
+    lines, follows = answer.split("\n"), site.following
+    full = [site.opening + lines[0], *lines[1:]]
+    filled = [number for number, line in enumerate(full) if line.strip()]
+    for count in range(min(len(filled), len(follows)), 0, -1):
+        if [full[number].rstrip() for number in filled[-count:]] == follows[:count]:
+            return "\n".join(lines[: filled[-count]])
+    return answer
+
+
+def _without_stutter(answer: str) -> str:
+    """Without a piece of 3 to 60 characters that the last line says four times or more at its end."""
+    head, newline, last = answer.rpartition("\n")
+    for size in range(3, 61):
+        piece = last[-size:]
+        if len(last) < 4 * size or not any(map(str.isalpha, piece)) or not last.endswith(piece * 4):
+            continue
+        while last.endswith(piece * 2):
+            last = last[:-size]
+        return head + newline + last
+    return answer

@@ -1,0 +1,151 @@
+"""LSP to our nouns and back. Notifications are read leniently, from plain JSON: they have no reply to complain in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from codegen_lsp.server.documents import Change, Document, Position
+from codegen_lsp.text import Edit, Encoding, Span, split_lines
+
+MAX_POSITION = 1 << 40
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The popup's selected item, as an edit of the document: an inline suggestion has to continue it."""
+
+    edit: Edit
+
+    def joined(self, edit: Edit) -> Edit | None:
+        """An edit of the text with the item in it, as one edit of the text without; None when it does not extend it."""
+        cursor = self.edit.span.start + len(self.edit.text)
+        if edit.span.start != cursor:
+            return None
+        end = self.edit.span.end + edit.span.end - cursor
+        return Edit(Span(self.edit.span.start, end), self.edit.text + edit.text)
+
+
+def text_of(value: Any, default: str = "") -> str:
+    """A string, or the default."""
+    return value if isinstance(value, str) else default
+
+
+def field(data: Any, *names: str) -> Any:
+    """A member of nested JSON objects; None where there is none."""
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
+
+
+def number_of(value: Any) -> int | None:
+    """An integer, or None; positions beyond any document are clamped later."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MAX_POSITION:
+        return None
+    return int(value)
+
+
+def position_of(value: Any) -> Position | None:
+    """A position from JSON."""
+    line, column = field(value, "line"), field(value, "character")
+    if not isinstance(line, int | float) or not isinstance(column, int | float):
+        return None
+    return _clamped(line), _clamped(column)
+
+
+def changes_of(params: Any) -> list[Change] | None:
+    """The content changes of didChange; None when one of them cannot be read, and so none may be applied."""
+    changes = []
+    raw = field(params, "contentChanges")
+    for item in raw if isinstance(raw, list) else []:
+        text, span = field(item, "text"), field(item, "range")
+        start, end = position_of(field(span, "start")), position_of(field(span, "end"))
+        if not isinstance(text, str) or (span is not None and (start is None or end is None)):
+            return None
+        changes.append(Change(text, start, end or (0, 0)))
+    return changes
+
+
+def shown_path(uri: str, roots: Sequence[str]) -> str:
+    """The path that the model and `explain` show: relative to the folder that holds it, decoded once.
+
+    Nothing is opened by it. Documents that are no files keep the last part of their name.
+    """
+    path = _path(uri)
+    for root in roots:
+        folder = _path(root).rstrip("/") + "/"
+        if uri.startswith("file:") and path.startswith(folder):
+            return path[len(folder) :]
+    return path if uri.startswith("file:") else path.rsplit("/", 1)[-1]
+
+
+def lsp_range(document: Document, span: Span, encoding: Encoding) -> dict[str, Any]:
+    """A range of JSON."""
+    (line, column), (end_line, end_column) = (
+        document.position(span.start, encoding),
+        document.position(span.end, encoding),
+    )
+    return {"start": {"line": line, "character": column}, "end": {"line": end_line, "character": end_column}}
+
+
+def inline_items(document: Document, edit: Edit, cursor: int, number: int, encoding: Encoding) -> list[dict[str, Any]]:
+    """The ghost text of an edit: none when the protocol cannot show it (it needs one line with the cursor in it)."""
+    where = lsp_range(document, edit.span, encoding)
+    if not edit.span.start <= cursor <= edit.span.end or where["start"]["line"] != where["end"]["line"]:
+        return []
+    item: dict[str, Any] = {
+        "insertText": edit.text,
+        "range": where,
+        "command": {"title": "Accepted", "command": "codegen.accepted", "arguments": [number]},
+    }
+    replaced = document.text[edit.span.start : cursor]
+    if not edit.text.startswith(replaced):
+        item["filterText"] = replaced  # Editors hide what does not begin with the text that it replaces.
+    return [item]
+
+
+def popup_items(document: Document, edit: Edit, cursor: int, number: int, encoding: Encoding) -> list[dict[str, Any]]:
+    """The same as an item of the completion popup."""
+    where = lsp_range(document, edit.span, encoding)
+    if not edit.span.start <= cursor <= edit.span.end or where["start"]["line"] != where["end"]["line"]:
+        return []
+    first = next((line.strip() for line in split_lines(edit.text) if line.strip()), "")
+    word_start = cursor
+    while word_start > 0 and (document.text[word_start - 1].isalnum() or document.text[word_start - 1] == "_"):
+        word_start -= 1
+    return [
+        {
+            "label": first[:60] + ("…" if len(first) > 60 or "\n" in edit.text.strip() else ""),
+            "kind": 15,  # Snippet
+            "detail": "codegen",
+            "documentation": edit.text[:2000],
+            "filterText": document.text[word_start:cursor] + first,
+            "sortText": "\x7f",
+            "insertTextMode": 1,  # As it is: its lines carry their indentation.
+            "textEdit": {"range": where, "newText": edit.text},
+            "command": {"title": "Accepted", "command": "codegen.accepted", "arguments": [number]},
+        }
+    ]
+
+
+def workspace_edit(document: Document, edit: Edit, encoding: Encoding, *, versioned: bool) -> dict[str, Any]:
+    """An edit of one document, for the version that it was made for where the client can check that."""
+    edits = [{"range": lsp_range(document, edit.span, encoding), "newText": edit.text}]
+    if not versioned:
+        return {"changes": {document.uri: edits}}
+    return {"documentChanges": [{"textDocument": {"uri": document.uri, "version": document.version}, "edits": edits}]}
+
+
+def _clamped(value: float) -> int:
+    """A line or column; what no document has is brought near the end of the longest."""
+    return int(value) if abs(value) < MAX_POSITION else MAX_POSITION if value > 0 else 0
+
+
+def _path(uri: str) -> str:
+    try:
+        path = unquote(urlsplit(uri).path)
+    except ValueError:
+        return ""
+    return path.replace("\0", "")

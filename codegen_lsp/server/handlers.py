@@ -1,0 +1,253 @@
+"""One short function per method, in three moves: convert in, ask the session, convert out.
+
+What a handler reads of a document it reads before it first waits, or checks afterwards that nothing has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from codegen_lsp.core import IntentKind, Trigger
+from codegen_lsp.server import inspect
+from codegen_lsp.server.convert import (
+    Selected,
+    changes_of,
+    field,
+    inline_items,
+    number_of,
+    popup_items,
+    text_of,
+    workspace_edit,
+)
+from codegen_lsp.server.documents import Position
+from codegen_lsp.server.door import ACTION_KIND
+from codegen_lsp.server.rpc import Code, RpcError
+from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Ask, Session
+from codegen_lsp.text import Edit, Span
+
+TITLES = {
+    IntentKind.COMMENT_ABOVE: "Write code from this comment",
+    IntentKind.COMMENT_TRAILING: "Write code from this comment",
+    IntentKind.DOCSTRING: "Implement from docstring",
+}
+
+
+def register(server: LanguageServer, session: Session) -> None:
+    """Make the session answer the server's messages."""
+    for method, handler in FEATURES.items():
+        server.feature(method)(partial(handler, session))
+
+
+# Notifications: plain JSON in
+
+
+def did_open(session: Session, params: Any) -> None:
+    """textDocument/didOpen"""
+    document = field(params, "textDocument")
+    uri, text = field(document, "uri"), field(document, "text")
+    if isinstance(uri, str) and isinstance(text, str):
+        language = text_of(field(document, "languageId"))
+        session.open(uri, language, number_of(field(document, "version")) or 0, text)
+
+
+def did_change(session: Session, params: Any) -> None:
+    """textDocument/didChange"""
+    changes = changes_of(params)
+    version = number_of(field(params, "textDocument", "version"))
+    if changes is None:
+        raise ValueError("unreadable changes")
+    session.change(text_of(field(params, "textDocument", "uri")), version, changes)
+
+
+def did_close(session: Session, params: Any) -> None:
+    """textDocument/didClose"""
+    session.close_document(text_of(field(params, "textDocument", "uri")))
+
+
+def did_change_configuration(session: Session, params: Any) -> None:
+    """workspace/didChangeConfiguration"""
+    settings = field(params, "settings")
+    session.slots.start(session.configure(field(settings, "codegen") or settings))
+
+
+def did_change_workspace_folders(session: Session, params: Any) -> None:
+    """workspace/didChangeWorkspaceFolders"""
+    added = [field(folder, "uri") for folder in field(params, "event", "added") or []]
+    removed = {text_of(field(folder, "uri")) for folder in field(params, "event", "removed") or []}
+    kept = tuple(root for root in session.roots if root not in removed)
+    session.roots = kept + tuple(uri for uri in added if isinstance(uri, str))
+
+
+# Requests
+
+
+async def inline_completion(session: Session, params: types.InlineCompletionParams) -> dict[str, Any]:
+    """textDocument/inlineCompletion: ghost text."""
+    trigger = _trigger(params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked)
+    uri, position = params.text_document.uri, _position(params.position)
+    selected = _selected(session, uri, params.context.selected_completion_info)
+    ask = session.ask(uri, position, trigger, selected)
+    if ask is None:
+        return {"items": []}
+    wait_s = INVOKED_WAIT_S if trigger is Trigger.INVOKED else AUTOMATIC_WAIT_S
+    offer = await session.slots.newest(("inline", uri), session.suggest(ask, wait_s))
+    if offer is None or (selected and not ask.is_current):
+        return {"items": []}
+    edit = selected.joined(offer.edit) if selected else offer.edit
+    if edit is None:
+        return {"items": []}
+    cursor = _cursor(session, ask, position)
+    return {"items": inline_items(ask.document, edit, cursor, offer.number, session.client.encoding)}
+
+
+async def completion(session: Session, params: types.CompletionParams) -> dict[str, Any]:
+    """textDocument/completion: at once and empty, unless the user asked and the editor has no ghost text."""
+    kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
+    uri, position = params.text_document.uri, _position(params.position)
+    ask = None
+    # Editors say Invoked for each word that is typed, too; those with ghost text would only have a slower popup.
+    if kind == types.CompletionTriggerKind.Invoked and not session.client.has_inline_completion:
+        ask = session.ask(uri, position, Trigger.INVOKED)
+    if ask is None:
+        return {"isIncomplete": True, "items": []}
+    offer = await session.slots.newest(("popup", uri), session.suggest(ask, INVOKED_WAIT_S))
+    if offer is None or not ask.is_current:
+        return {"isIncomplete": True, "items": []}
+    items = popup_items(ask.document, offer.edit, ask.snapshot.offset, offer.number, session.client.encoding)
+    return {"isIncomplete": True, "items": items}
+
+
+async def code_action(session: Session, params: types.CodeActionParams) -> list[dict[str, Any]]:
+    """textDocument/codeAction: what could be written here; the model is asked when the user chooses it."""
+    only = params.context.only
+    if only and not any(str(kind) == ACTION_KIND or ACTION_KIND.startswith(f"{kind}.") for kind in only):
+        return []
+    found = session.order_at(params.text_document.uri, _position(params.range.end))
+    if found is None:
+        return []
+    ask, kind = found
+    data = {"uri": ask.document.uri, "version": ask.document.version, "offset": ask.snapshot.offset}
+    action: dict[str, Any] = {"title": TITLES[kind], "kind": ACTION_KIND, "data": data}
+    if not session.client.resolves_edits:
+        action["command"] = {"title": TITLES[kind], "command": "codegen.write", "arguments": [data]}
+    return [action]
+
+
+async def resolve_code_action(session: Session, params: types.CodeAction) -> dict[str, Any]:
+    """codeAction/resolve: the edit."""
+    return {
+        "title": params.title,
+        "kind": ACTION_KIND,
+        "data": params.data,
+        "edit": await _written(session, params.data),
+    }
+
+
+async def execute_command(session: Session, params: types.ExecuteCommandParams) -> Any:
+    """workspace/executeCommand"""
+    handler = COMMANDS.get(params.command)
+    if handler is None:
+        raise RpcError(Code.INVALID_PARAMS, f"unknown command {params.command[:100]}")
+    return await handler(session, (params.arguments or [None])[0])
+
+
+# Commands: session and first argument in, JSON out
+
+
+async def _write(session: Session, data: Any) -> bool:
+    edit = await _written(session, data)
+    return await session.editor.apply_edit("Write code", edit)
+
+
+async def _accepted(session: Session, number: Any) -> None:
+    session.accepted(number)
+
+
+async def _restart_host(session: Session, _: Any) -> dict[str, Any]:
+    await session.restart_engine(stop_host=True)
+    await session.model.ready(INVOKED_WAIT_S, insist=True)
+    return inspect.status(session)
+
+
+async def _status(session: Session, _: Any) -> dict[str, Any]:
+    return inspect.status(session)
+
+
+async def _inspect(session: Session, _: Any) -> dict[str, Any]:
+    return inspect.session_state(session)
+
+
+async def _explain_last(session: Session, _: Any) -> Any:
+    return inspect.last_trace(session)
+
+
+# Details
+
+
+async def _written(session: Session, data: Any) -> dict[str, Any]:
+    """The workspace edit of a code action. Raises RpcError when it cannot be had."""
+    uri, version, offset = text_of(field(data, "uri")), field(data, "version"), number_of(field(data, "offset"))
+    document = session.documents.get(uri)
+    if document is None or offset is None or document.version != version:
+        raise RpcError(Code.CONTENT_MODIFIED, "the document has changed")
+    ask = session.ask(uri, offset)
+    if ask is None:
+        raise RpcError(Code.REQUEST_FAILED, "Nothing is written in this file: it is switched off or too large.")
+    edit = await session.write(ask, None)
+    if not ask.is_current:
+        raise RpcError(Code.CONTENT_MODIFIED, "the document has changed")
+    if edit is None:
+        raise RpcError(Code.REQUEST_FAILED, session.model.error or "The model has no suggestion here.")
+    return workspace_edit(document, edit, session.client.encoding, versioned=session.client.has_document_changes)
+
+
+def _position(position: types.Position) -> Position:
+    return position.line, position.character
+
+
+def _trigger(is_invoked: bool) -> Trigger:
+    return Trigger.INVOKED if is_invoked else Trigger.AUTOMATIC
+
+
+def _selected(session: Session, uri: str, info: types.SelectedCompletionInfo | None) -> Selected | None:
+    document = session.documents.get(uri)
+    if info is None or document is None:
+        return None
+    encoding = session.client.encoding
+    start, end = sorted(document.offset(_position(place), encoding) for place in (info.range.start, info.range.end))
+    return Selected(Edit(Span(start, end), info.text))
+
+
+def _cursor(session: Session, ask: Ask, position: Position) -> int:
+    """Where the cursor is now: what was typed meanwhile lies between the request's place and it."""
+    if ask.is_current:
+        return ask.document.offset(position, session.client.encoding)
+    return ask.snapshot.offset + len(ask.document.text) - len(ask.snapshot.text)
+
+
+COMMANDS: Mapping[str, Callable[[Session, Any], Any]] = {
+    "codegen.accepted": _accepted,
+    "codegen.explainLast": _explain_last,
+    "codegen.inspect": _inspect,
+    "codegen.restartHost": _restart_host,
+    "codegen.status": _status,
+    "codegen.write": _write,
+}
+
+FEATURES: Mapping[str, Callable[..., Any]] = {
+    types.TEXT_DOCUMENT_DID_OPEN: did_open,
+    types.TEXT_DOCUMENT_DID_CHANGE: did_change,
+    types.TEXT_DOCUMENT_DID_CLOSE: did_close,
+    types.WORKSPACE_DID_CHANGE_CONFIGURATION: did_change_configuration,
+    types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: did_change_workspace_folders,
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: inline_completion,
+    types.TEXT_DOCUMENT_COMPLETION: completion,
+    types.TEXT_DOCUMENT_CODE_ACTION: code_action,
+    types.CODE_ACTION_RESOLVE: resolve_code_action,
+    types.WORKSPACE_EXECUTE_COMMAND: execute_command,
+}

@@ -1,0 +1,51 @@
+"""The session as JSON, for people and for tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from codegen_lsp import __version__
+from codegen_lsp.server.session import Session
+
+HEAVY = ("torch", "transformers", "aiohttp", "tokenizers", "tree_sitter")
+"""Modules whose absence is promised: the first two always, the others until a document is open."""
+
+
+def status(session: Session) -> dict[str, Any]:
+    """The model's state, and why it is not there."""
+    info = session.model.info
+    return {
+        "version": __version__,
+        "state": session.model.state.value,
+        "model": info.id if info else None,
+        "format": info.format if info else None,
+        "error": session.model.error or None,
+        "accepted": session.num_accepted,
+    }
+
+
+def session_state(session: Session) -> dict[str, Any]:
+    """Everything that the session holds, less the texts."""
+    documents = [
+        {"uri": item.uri, "language": item.language, "version": item.version, "sha256": item.sha256}
+        | {"length": len(item.text), "num_lines": item.num_lines}
+        for item in session.documents.values()
+    ]
+    return {
+        "documents": documents,
+        "requests_in_flight": session.slots.num_waiting,
+        "host": status(session),
+        "encoding": session.client.encoding.value,
+        "settings": asdict(session.settings),
+        "pid": os.getpid(),
+        "modules": [name for name in HEAVY if name in sys.modules],
+    }
+
+
+def last_trace(session: Session) -> Any:
+    """How the last request that reached the model was answered; None before the first."""
+    last = session.trace.last
+    return asdict(last) if last else None

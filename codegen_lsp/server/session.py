@@ -1,0 +1,212 @@
+"""The session: the only owner of mutable state, changed by the event loop alone.
+
+A request reads one frozen Snapshot. What it finds is offered only when the document is still that text, or when the
+user has typed the beginning of it meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from codegen_lsp.core import Completion, IntentKind, Snapshot, Trigger
+from codegen_lsp.errors import EngineError
+from codegen_lsp.server.convert import Selected, shown_path
+from codegen_lsp.server.documents import Change, Document, Position
+from codegen_lsp.server.door import Client
+from codegen_lsp.server.logs import log_error
+from codegen_lsp.server.model import Editor, EngineFactory, Loaded, Model
+from codegen_lsp.server.orders import find_order
+from codegen_lsp.server.slots import Slots
+from codegen_lsp.server.suggestions import Offer, Suggestions, rest
+from codegen_lsp.settings import Settings, parse
+from codegen_lsp.text import Edit
+from codegen_lsp.trace import Trace
+
+logger = logging.getLogger(__name__)
+
+MAX_CHARS = 20_000_000
+"""Larger documents are kept in step, but nothing is offered in them."""
+AUTOMATIC_WAIT_S = 0.3
+"""An automatic request gets an empty answer when the model takes longer to be there."""
+INVOKED_WAIT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request for a suggestion: the frozen text, and how to find out whether it is still true."""
+
+    snapshot: Snapshot
+    document: Document
+    revision: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the document is unchanged since."""
+        return self.document.revision == self.revision
+
+
+class Session:
+    """Documents, settings, the model, and what has been suggested."""
+
+    def __init__(
+        self, client: Client, editor: Editor, factory: EngineFactory, overrides: Mapping[str, object] | None = None
+    ) -> None:
+        self.client = client
+        self.editor = editor
+        self.overrides = dict(overrides or {})
+        """Settings of the command line; they win."""
+        self.settings = self._parsed(client.options)
+        self.documents: dict[str, Document] = {}
+        self.roots = client.roots
+        self.model = Model(factory, self.settings, editor)
+        self.suggestions = Suggestions()
+        self.trace = Trace()
+        self.num_accepted = 0
+        self.stop_host: Callable[[Settings, str], Awaitable[None]] | None = None
+        """Stops the host of a model folder."""
+        self.slots = Slots()
+
+    # Documents
+
+    def open(self, uri: str, language: str, version: int, text: str) -> None:
+        """A document of the editor; an older one of the same name is replaced."""
+        self.documents[uri] = Document(uri, language, version, text)
+        if self.settings.refusal(language, shown_path(uri, self.roots)) is None:
+            self.slots.start(self.model.ready(None))  # So that the model is there at the first keystroke.
+
+    def change(self, uri: str, version: int | None, changes: Sequence[Change]) -> None:
+        """Apply the editor's edits; those of a version older than ours are not applied."""
+        document = self.documents.get(uri)
+        if document is None:
+            logger.warning("a change of a document that is not open")
+            return
+        if version is not None and version < document.version:
+            logger.warning("version %d is older than %d: change ignored", version, document.version)
+            return
+        document.update(document.version + 1 if version is None else version, changes, self.client.encoding)
+
+    def close_document(self, uri: str) -> None:
+        """Forget a document; what is still running for it is dropped."""
+        document = self.documents.pop(uri, None)
+        if document is not None:
+            document.revision += 1
+
+    # Settings
+
+    async def configure(self, raw: object) -> None:
+        """New settings from the editor (asked for when None); another engine only when its settings have changed."""
+        raw = await self.editor.pull_settings() if raw is None else raw
+        old, self.settings = self.settings, self._parsed(raw)
+        if old.engine != self.settings.engine:
+            await self.restart_engine()
+
+    async def restart_engine(self, *, stop_host: bool = False) -> None:
+        """Begin anew. The host is shared and not ours to stop, unless the user said so."""
+        self.suggestions.clear()
+        info = self.model.info
+        if stop_host and info is not None and self.stop_host is not None:
+            await self.stop_host(self.settings, info.folder)
+        await self.model.reset(self.settings)
+
+    def _parsed(self, raw: object) -> Settings:
+        settings, problems = parse(raw)
+        settings, more = parse(self.overrides, base=settings)
+        if problems or more:
+            self.editor.show("codegen-lsp settings: " + "; ".join([*problems, *more])[:1000])
+        return settings
+
+    # Suggestions
+
+    def ask(
+        self, uri: str, place: Position | int, trigger: Trigger = Trigger.INVOKED, selected: Selected | None = None
+    ) -> Ask | None:
+        """Freeze what a request may read; None where nothing is to be offered. `place`: position or offset."""
+        document = self.documents.get(uri)
+        if document is None:
+            return None
+        path = shown_path(uri, self.roots)
+        if self.settings.refusal(document.language, path) or len(document.text) > MAX_CHARS:
+            return None
+        if trigger is Trigger.AUTOMATIC and self.settings.completion.trigger is Trigger.INVOKED:
+            return None
+        text = document.text
+        offset = place if isinstance(place, int) else document.offset(place, self.client.encoding)
+        if selected is not None:
+            text, offset = selected.edit.apply(text), selected.edit.span.start + len(selected.edit.text)
+        snapshot = Snapshot(path, document.language, text, min(offset, len(text)), document.version, uri, trigger)
+        return Ask(snapshot, document, document.revision)
+
+    async def suggest(self, ask: Ask, wait_s: float | None) -> Offer | None:
+        """What to offer; None when there is nothing, or when it would not fit the text any more."""
+        from codegen_lsp.postprocess.edit import at_cursor
+
+        key = (self.settings.engine, self.settings.completion)
+        offer = self.suggestions.find(ask.snapshot, key)
+        if offer is not None:
+            return offer
+        if ask.snapshot.trigger is Trigger.AUTOMATIC:
+            await asyncio.sleep(self.settings.completion.debounce_ms / 1000)
+        edit = await self.write(ask, wait_s)
+        if edit is None:
+            return None
+        # Ghost text can only be inserted at the cursor; where that is not enough, the popup may still take the edit.
+        edit = at_cursor(edit, ask.snapshot.text, ask.snapshot.offset) or edit
+        suggestion = self.suggestions.put(ask.snapshot, edit, key)
+        now = self._now(ask)
+        return rest(suggestion, now) if now else None
+
+    async def write(self, ask: Ask, wait_s: float | None) -> Edit | None:
+        """Ask the model. The edit fits the snapshot."""
+        loaded = await self.model.ready(wait_s, insist=ask.snapshot.trigger is Trigger.INVOKED)
+        if loaded is None:
+            return None
+        try:
+            completion = await self._complete(ask.snapshot, loaded)
+        except EngineError as error:
+            # The host was killed, or left because it was idle. The next request finds or starts one.
+            log_error("completion", error)
+            self.model.lost()
+            return None
+        return completion.edit
+
+    async def _complete(self, snapshot: Snapshot, loaded: Loaded) -> Completion:
+        # Imported here: tree-sitter would delay the answer to `initialize`.
+        from codegen_lsp.pipeline import Options, complete
+
+        wanted = self.settings.completion
+        options = Options(wanted.max_tokens, temperature=wanted.temperature, min_confidence=wanted.min_confidence)
+        return await complete(
+            snapshot, loaded.engine, loaded.info, loaded.fmt, loaded.tokenizer, options=options, trace=self.trace
+        )
+
+    def order_at(self, uri: str, position: Position) -> tuple[Ask, IntentKind] | None:
+        """The comment or docstring at a position that asks for code, without asking the model."""
+        ask = self.ask(uri, position)
+        found = find_order(ask.snapshot) if ask else None
+        if ask is None or found is None:
+            return None
+        return replace(ask, snapshot=replace(ask.snapshot, offset=found.offset)), found.kind
+
+    def accepted(self, number: object) -> None:
+        """The user took a suggestion."""
+        self.num_accepted += 1
+        if isinstance(number, int):
+            self.suggestions.forget(number)
+
+    def _now(self, ask: Ask) -> Snapshot | None:
+        """The snapshot; or, when the document has moved on, what it is if the user has only typed; None if closed."""
+        if ask.is_current:
+            return ask.snapshot
+        if self.documents.get(ask.document.uri) is not ask.document:
+            return None
+        text = ask.document.text
+        offset = ask.snapshot.offset + len(text) - len(ask.snapshot.text)
+        return replace(ask.snapshot, text=text, offset=min(max(offset, 0), len(text)))
+
+    async def close(self) -> None:
+        """Cancel what runs and drop the connection to the engine."""
+        await self.slots.close()
+        await self.model.reset(self.settings)

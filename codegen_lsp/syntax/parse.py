@@ -1,0 +1,164 @@
+"""Parse a text, incrementally where possible; never fails. No caller sees a tree-sitter object.
+
+tree-sitter counts bytes. The text is handed over with every character that is not ASCII replaced by the letter x, so
+bytes and characters are the same and lone surrogates cannot hurt; only structure is read from the tree.
+
+At most 64 Ki characters around the cursor are parsed (48 Ki before, 16 Ki after). A file of 10 MB costs what one of
+2,000 lines does, and text made to be slow (`:(` repeated is quadratic in the grammar) costs 0.3 s, not minutes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache, cached_property
+
+import tree_sitter
+
+from codegen_lsp.syntax.languages import Language, find
+from codegen_lsp.syntax.page import Page
+from codegen_lsp.text import Edit, Span
+
+BEFORE = 48 * 1024
+AFTER = 16 * 1024
+MARGIN = 8 * 1024
+"""An old window is kept while the cursor is this far from where it was cut."""
+MAX_ERRORS = 200
+"""Errors are counted up to here: a text with more is not a program."""
+MAX_VISITS = 20_000
+
+_NOT_PLAIN = re.compile(r"[^\x01-\x7f]")
+_LONE_CR = re.compile(r"\r(?!\n)")
+_TOP_LEVEL = re.compile(r"^(?:def |class |async def |@|import |from )", re.MULTILINE)
+
+
+class Tree:
+    """A parsed text, or the part of it around a cursor."""
+
+    def __init__(self, text: str, language: Language, window: Span, source: bytes, parsed: tree_sitter.Tree | None):
+        self.text = text
+        self.language = language
+        self.window = window
+        """Characters that were parsed."""
+        self._source = source
+        self._parsed = parsed
+
+    @cached_property
+    def page(self) -> Page:
+        """The window as lines of code, comment and string."""
+        return Page(self.text, self.language, self.window)
+
+    @cached_property
+    def errors(self) -> tuple[int, ...]:
+        """Where the parser met something it did not understand or missed; offsets, at most MAX_ERRORS."""
+        if self._parsed is None:
+            return ()
+        return tuple(self.window.start + start for start in _errors(self._parsed))
+
+    def shape(self) -> str:
+        """The tree as text, for comparison in tests."""
+        return str(self._parsed.root_node) if self._parsed else ""
+
+
+def parse(text: str, language: str, around: int = 0, old: Tree | None = None, edits: Sequence[Edit] = ()) -> Tree:
+    """Parse `text` around an offset. `edits` lead from `old.text` to `text`, one after the other."""
+    row = find(language)
+    if old is not None and old.language is row:
+        tree = _again(text, around, old, edits)
+        if tree is not None:
+            return tree
+    window = _window(text, around)
+    source = _plain(window.of(text))
+    return Tree(text, row, window, source, _parser(row).parse(source) if row.grammar else None)
+
+
+def _again(text: str, around: int, old: Tree, edits: Sequence[Edit]) -> Tree | None:
+    """Parse by way of the old tree; None when the edits or the cursor left its window."""
+    start, end, source = old.window.start, old.window.end, old._source
+    parsed = old._parsed.copy() if old._parsed else None
+    for edit in edits:
+        if not start <= edit.span.start <= edit.span.end <= end:
+            return None
+        first, last = edit.span.start - start, edit.span.end - start
+        changed = source[:first] + _plain(edit.text) + source[last:]
+        if parsed:
+            _tell(parsed, source, changed, Span(first, last), len(edit.text))
+        source, end = changed, end + len(edit.text) - len(edit.span)
+    window = Span(start, end)
+    # Also finds edits that do not lead to this text, and one that came between \r and \n.
+    if end > len(text) or not _covers(window, text, around) or source != _plain(window.of(text)):
+        return None
+    if parsed is None:
+        return Tree(text, old.language, window, source, None)
+    again = _parser(old.language).parse(source, parsed)
+    if again.root_node.has_error:
+        # How tree-sitter recovers from an error can depend on the old tree (1 in 10,000 random edits).
+        again = _parser(old.language).parse(source)
+    return Tree(text, old.language, window, source, again)
+
+
+def _tell(parsed: tree_sitter.Tree, before: bytes, after: bytes, span: Span, length: int) -> None:
+    """Move the nodes of a tree for an edit that put `length` bytes in the place of a span."""
+    start, old, new = span.start, span.end, span.start + length
+    parsed.edit(start, old, new, _point(before, start), _point(before, old), _point(after, new))
+
+
+def _point(source: bytes, offset: int) -> tuple[int, int]:
+    """(row, column in bytes) of an offset."""
+    return source.count(b"\n", 0, offset), offset - source.rfind(b"\n", 0, offset) - 1
+
+
+def _window(text: str, around: int) -> Span:
+    if len(text) <= BEFORE + AFTER:
+        return Span(0, len(text))
+    start = max(0, around - BEFORE)
+    if start:
+        # A top-level statement is the best place to begin: it is not inside a string.
+        found = _TOP_LEVEL.search(text, start, start + MARGIN)
+        line = text.find("\n", start, start + MARGIN)
+        start = found.start() if found else line + 1 if line >= 0 else start
+    return Span(start, min(len(text), around + AFTER))
+
+
+def _covers(window: Span, text: str, around: int) -> bool:
+    if len(window) > 2 * (BEFORE + AFTER):
+        return False
+    enough_before = window.start == 0 or around - window.start >= MARGIN
+    enough_after = window.end == len(text) or window.end - around >= MARGIN
+    return window.start <= around <= window.end and enough_before and enough_after
+
+
+def _plain(text: str) -> bytes:
+    """ASCII of the same length with the same structure."""
+    if "\r" in text:
+        text = _LONE_CR.sub("\n", text)
+    if not text.isascii() or "\0" in text:
+        text = _NOT_PLAIN.sub("x", text)
+    return text.encode("ascii")
+
+
+@cache
+def _grammar(row: Language) -> tree_sitter.Language:
+    assert row.grammar is not None
+    return tree_sitter.Language(row.grammar())
+
+
+def _parser(row: Language) -> tree_sitter.Parser:
+    return tree_sitter.Parser(_grammar(row)) if row.grammar else tree_sitter.Parser()
+
+
+def _errors(parsed: tree_sitter.Tree) -> list[int]:
+    """Starts of ERROR and MISSING nodes. By cursor: a query takes minutes on a deep tree."""
+    cursor, found = parsed.walk(), list[int]()
+    for _ in range(MAX_VISITS):
+        node = cursor.node
+        if node is None or len(found) == MAX_ERRORS:
+            break
+        if node.is_error or node.is_missing:
+            found.append(node.start_byte)
+        if node.has_error and cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return found
+    return found

@@ -1,0 +1,222 @@
+"""The decode loop and its KV cache, against transformers' own forward without any cache."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from machines import CODE, KINDS, ask, fresh, ids_of, naive, slow
+from tiny import make_tiny
+
+from codegen_lsp import registry
+from codegen_lsp.host.cache import common_prefix
+from codegen_lsp.host.decode import CHUNK, decode
+from codegen_lsp.host.load import Loaded, load, load_model, load_runner
+from codegen_lsp.host.params import Request
+from codegen_lsp.host.runners.general import GeneralRunner
+from codegen_lsp.host.runners.llama import shape_of
+
+pytest_plugins = ["machines"]
+
+
+# The cache
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_typing_traces_give_the_ids_of_the_uncached_loop(
+    kind: str, folders: dict[str, Path], loaded_models: dict[str, Loaded]
+) -> None:
+    oracle = load_model(folders[kind], "cpu", torch.float32)
+    loaded = fresh(loaded_models[kind], max_slots=2)
+    machine, rng = loaded.machine, random.Random(kind)
+    marks = [loaded.tokenizer.special(f"<|fim_{name}|>") for name in ("prefix", "suffix", "middle")]
+    assert None not in marks
+    prefix, suffix = dict.fromkeys("abc", ""), dict.fromkeys("abc", " return result\n")
+    shared = loaded.tokenizer.encode("import self\n" * 9)
+    reused = 0
+    for step in range(60):
+        document = rng.choice("aaabbc")
+        kind_of_edit = rng.random()
+        if kind_of_edit < 0.7:
+            prefix[document] += rng.choice(CODE) + rng.choice([" ", "\n    ", "é", ""])
+        elif kind_of_edit < 0.9:
+            prefix[document] = prefix[document][: -rng.randint(1, 6)]
+        else:
+            suffix[document] = " " + rng.choice(CODE)
+        text = [*loaded.tokenizer.encode(suffix[document]), marks[2], *loaded.tokenizer.encode(prefix[document][-150:])]
+        prompt = [n for n in (*shared, *marks[:2], *text) if n is not None]
+        pieces = ask(machine, prompt, document=document, max_tokens=5)
+        assert pieces[-1].finish in ("length", "stop"), step
+        generated = naive(oracle, prompt, 5, end=0)
+        cut = next((n for n, i in enumerate(generated) if i in machine.end_ids), len(generated))
+        assert ids_of(pieces) == generated[:cut], step
+        assert machine.cache.problems() == []
+        assert len(machine.cache.sizes) <= 2
+        reused += int(pieces[-1].usage["cached_tokens"])
+    assert reused > 60 * 30
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+def test_the_fast_path_equals_transformers(kind: str, folders: dict[str, Path]) -> None:
+    """Logits, through prefill in pieces, single steps, a crop and a fork; biases as large as weights."""
+    general = GeneralRunner(load_model(folders[kind], "cpu", torch.float32))
+    fast = load_runner(folders[kind], "cpu", torch.float32)
+    assert type(fast).__name__ == "LlamaRunner"
+    rng = random.Random(kind)
+    stores: list[Any] = [fast.new_kv(), general.new_kv()]
+    for step in range(40):
+        length = general.kv_length(stores[1])
+        if length > 200 or (length > 4 and rng.random() < 0.3):
+            kept = rng.randint(1, length - 1)
+            if step % 2:
+                stores = [fast.fork(stores[0], kept), general.fork(stores[1], kept)]
+            else:
+                assert fast.crop(stores[0], kept)
+                assert general.crop(stores[1], kept)
+        ids = [rng.randrange(400) for _ in range(rng.choice([1, 1, 2, 30]))]
+        ours, theirs = fast.forward(ids, stores[0]), general.forward(ids, stores[1])
+        torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
+        assert fast.kv_length(stores[0]) == general.kv_length(stores[1])
+
+
+def test_shapes_that_the_fast_path_leaves_alone(folders: dict[str, Path]) -> None:
+    config = json.loads((folders["llama"] / "config.json").read_text())
+    assert shape_of(config) is not None
+    for other in (
+        {"model_type": "granite"},
+        {"hidden_act": "gelu"},
+        {"rope_parameters": {"rope_type": "llama3", "rope_theta": 1.0}},
+        {"rope_scaling": {"type": "linear"}, "rope_parameters": None},
+        {"sliding_window": 24},
+        {"mlp_bias": True},
+        {"layer_types": ["full_attention", "sliding_attention"]},
+    ):
+        assert shape_of(config | other) is None, other
+
+
+def test_match_never_mutates_and_never_takes_the_last_token(loaded: Loaded) -> None:
+    machine = loaded.machine
+    ask(machine, range(20, 60), max_tokens=1)
+    before = machine.cache.sizes
+    assert machine.cache.match(list(range(20, 60)), "a").length == 39
+    assert machine.cache.match(list(range(20, 30)), "b").length == 9
+    assert machine.cache.match([1, 2], "a").slot is None
+    assert machine.cache.sizes == before
+
+
+def test_a_locked_slot_is_left_alone(loaded: Loaded) -> None:
+    cache, ids = loaded.machine.cache, list(range(20, 40))
+    with cache.use(ids, "a") as first:
+        first.forward(loaded.machine.runner, ids)
+        assert cache.match(ids, "b").slot is None
+        with cache.use(ids, "b") as second:
+            assert second is not first
+        cache.clear()
+        assert cache.sizes == [20]
+    assert cache.problems() == []
+
+
+def test_another_documents_prefix_is_copied_not_taken(loaded: Loaded) -> None:
+    machine, shared = loaded.machine, list(range(20, 90))
+    ask(machine, [*shared, 100], document="a", max_tokens=1)
+    pieces = ask(machine, [*shared, 101, 102], document="b", max_tokens=1)
+    assert pieces[-1].usage["cached_tokens"] == 70
+    assert sorted(machine.cache.sizes) == [71, 72]
+    again = ask(machine, [*shared, 100, 103], document="a", max_tokens=1)
+    assert again[-1].usage["cached_tokens"] == 71
+
+
+def test_least_recently_used_goes_first(loaded_models: dict[str, Loaded]) -> None:
+    machine = fresh(loaded_models["llama"], max_slots=3, max_tokens=100).machine
+    for document, start in zip("abcd", (20, 60, 100, 140), strict=True):
+        ask(machine, range(start, start + 20), document=document, max_tokens=1)
+    assert machine.cache.match([*range(20, 40)], "a").length == 0
+    assert machine.cache.match([*range(60, 80)], "b").length == 19
+    ask(machine, range(200, 290), document="e", max_tokens=1)
+    assert machine.cache.sizes == [90]
+
+
+def test_a_failed_forward_drops_its_slot(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = loaded.machine
+    ask(machine, range(20, 40))
+    real = machine.runner.forward
+
+    def fail(ids: Sequence[int], kv: Any) -> torch.Tensor:
+        real(ids, kv)
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(machine.runner, "forward", fail)
+    with pytest.raises(RuntimeError):
+        ask(machine, range(20, 45))
+    monkeypatch.undo()
+    assert machine.cache.sizes == []
+    assert ids_of(ask(machine, range(20, 40))) == ids_of(ask(fresh(loaded).machine, range(20, 40)))
+
+
+def test_common_prefix_by_brute_force() -> None:
+    rng = random.Random(5)
+    for _ in range(500):
+        left = [rng.randint(0, 1) for _ in range(rng.randint(0, 12))]
+        right = [rng.randint(0, 1) for _ in range(rng.randint(0, 12))]
+        expected = next(
+            (n for n, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right))
+        )
+        assert common_prefix(left, right) == expected
+
+
+# Decoding
+
+
+def test_cancel_is_seen_before_the_next_token(loaded: Loaded) -> None:
+    machine = slow(loaded)[0].machine
+    runner: Any = machine.runner
+    flags: list[bool] = []
+    stream = decode(Request((20, 21, 22), 50, 0.0), machine, lambda: bool(flags))
+    assert [next(stream).finish for _ in range(3)] == [None] * 3
+    flags.append(True)
+    before = runner.num_forwards
+    rest = list(stream)
+    assert rest[-1].finish == "cancelled"
+    assert runner.num_forwards <= before + 1
+    assert machine.cache.problems() == []
+
+
+def test_cancel_is_seen_between_chunks(tmp_path: Path) -> None:
+    long = load(registry.find(str(make_tiny(tmp_path / "long", context=2048))), "cpu", "float32")
+    machine = slow(long)[0].machine
+    runner: Any = machine.runner
+    prompt = [20 + n % 300 for n in range(5 * CHUNK)]
+    pieces = ask(machine, prompt, is_cancelled=lambda: runner.num_forwards >= 2)
+    assert [piece.finish for piece in pieces] == ["cancelled"]
+    assert machine.cache.sizes == [2 * CHUNK]
+    assert ask(machine, prompt)[-1].usage["cached_tokens"] == 2 * CHUNK
+
+
+def test_closing_the_generator_frees_the_slot(loaded: Loaded) -> None:
+    machine = loaded.machine
+    stream = decode(Request((20, 21, 22), 50, 0.0, ignore_eos=True), machine, lambda: False)
+    next(stream)
+    stream.close()
+    assert machine.cache.match([20, 21, 22], "").length == 2
+    assert machine.cache.problems() == []
+
+
+def test_length_limits(loaded: Loaded) -> None:
+    machine = slow(loaded)[0].machine
+    assert ask(machine, range(20, 30), max_tokens=0)[-1].usage["completion_tokens"] == 0
+    assert machine.cache.sizes == [10]
+    full = ask(machine, [20 + n for n in range(250)], max_tokens=100)
+    assert (full[-1].finish, full[-1].usage["completion_tokens"]) == ("length", 6)
+
+
+def test_stop_ids(loaded: Loaded) -> None:
+    machine = slow(loaded)[0].machine
+    generated = ids_of(ask(machine, range(20, 40), max_tokens=12))
+    pieces = ask(machine, range(20, 40), max_tokens=12, stop_ids=frozenset({generated[5]}))
+    assert ids_of(pieces) == generated[: generated.index(generated[5])]
+    assert pieces[-1].finish == "stop"

@@ -1,0 +1,182 @@
+"""Streaming equals taking it all at once; filters are idempotent; an edit never makes a document worse."""
+
+from __future__ import annotations
+
+import os.path
+import random
+from pathlib import Path
+
+import pytest
+from test_syntax import random_text
+
+from codegen_lsp.context.intent import find_intent
+from codegen_lsp.core import Intent, Shape, Snapshot, StopReason
+from codegen_lsp.postprocess.edit import at_cursor, fit, minimal
+from codegen_lsp.postprocess.site import Site
+from codegen_lsp.postprocess.stream import Stream
+from codegen_lsp.postprocess.trim import num_repeated, trim, visible
+from codegen_lsp.syntax.parse import Tree, parse
+from codegen_lsp.text import Edit, Span
+
+
+def at(source: str, language: str = "python") -> tuple[Snapshot, Tree, Intent]:
+    before, after = source.split("⟦⟧")
+    snapshot = Snapshot("a.py", language, before + after, len(before))
+    tree = parse(snapshot.text, language, snapshot.offset)
+    intent = find_intent(snapshot, tree)
+    assert intent is not None
+    return snapshot, tree, intent
+
+
+def streamed(source: str, pieces: list[str], is_cut: bool = False) -> tuple[str, StopReason | None, int]:
+    """(answer, stop, pieces that were wanted)"""
+    snapshot, tree, intent = at(source)
+    stream, num_fed = Stream(intent, Site.of(snapshot, intent, tree)), 0
+    for piece in pieces:
+        num_fed += 1
+        if stream.feed(piece):
+            break
+    return stream.flush(is_cut), stream.stop, num_fed
+
+
+PLACES = [
+    "x = 1\n# ask\n⟦⟧\n",
+    "def f(a):\n    # ask\n    ⟦⟧\n    return a\n",
+    'class A:\n    def f(self):\n        """Doc."""\n⟦⟧\n\n    def g(self): pass\n',
+    "x = f(⟦⟧)\n",
+    "x = 1\n⟦⟧",
+    "f(\n    a,\n    ⟦⟧\n)\n",
+    "x = '⟦⟧'\n",
+    "def f(\n\r\t# é🙂⟦⟧\r\n",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("seed", range(5))
+def test_pieces_do_not_matter(seed: int, place: str) -> None:
+    rng = random.Random(seed)
+    for _ in range(40):
+        answer = random_text(rng, 30)
+        cuts = sorted(rng.choices(range(len(answer) + 1), k=rng.randrange(6)))
+        pieces = [answer[left:right] for left, right in zip([0, *cuts], [*cuts, len(answer)], strict=True)]
+        assert streamed(place, pieces)[:2] == streamed(place, [answer])[:2]
+        assert streamed(place, list(answer))[:2] == streamed(place, [answer])[:2]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("seed", range(5))
+def test_no_edit_makes_a_document_worse(seed: int, place: str) -> None:
+    rng = random.Random(100 + seed)
+    snapshot, tree, intent = at(place)
+    site = Site.of(snapshot, intent, tree)
+    for _ in range(40):
+        stream = Stream(intent, site)
+        stream.feed(random_text(rng, 30))
+        answer, _ = trim(stream.flush(rng.random() < 0.5), intent, site)
+        assert trim(answer, intent, site)[0] == answer
+        found = fit(answer, snapshot, intent, tree)
+        if found is None:
+            continue
+        edit, kept = found
+        changed = edit.apply(snapshot.text)
+        assert answer.startswith(kept)
+        assert kept.strip()
+        assert intent.target.start <= edit.span.start <= edit.span.end <= intent.target.end
+        assert changed.startswith(snapshot.text[: intent.target.start])
+        assert changed.endswith(snapshot.text[intent.target.end :])
+        if not tree.errors:
+            assert not parse(changed, "python").errors
+        assert not set("\0\x85\u202e\u200b") & set(edit.text) - set(snapshot.text)
+
+
+def test_stops_as_soon_as_it_can() -> None:
+    body = "def f(a):\n    # ask\n    ⟦⟧\n"
+    assert streamed(body, ["a = 1", "\n", "d", "ef"])[1:] == (StopReason.SYNTAX, 3)
+    assert streamed("x = ⟦⟧\n", ["1", "\n", "y"])[1:] == (StopReason.SYNTAX, 2)
+    assert streamed(body, ["a = 1\n\n\n", "    b = 2"])[0] == "a = 1\n\n\n    b = 2"
+
+
+def test_half_a_line_at_the_limit_is_dropped() -> None:
+    body = "def f(a):\n    # ask\n    ⟦⟧\n"
+    assert streamed(body, ["a = 1\n    retu"], is_cut=True)[:2] == ("a = 1", StopReason.LENGTH)
+    assert streamed(body, ["a = 1\n    retu"], is_cut=False)[:2] == ("a = 1\n    retu", StopReason.END)
+    assert streamed("x = ⟦⟧\n", ["fo"], is_cut=True)[0] == "fo"
+
+
+@pytest.mark.parametrize(
+    ("lines", "repeated"),
+    [
+        ([], 0), (["go()"], 0), (["go()", "go()"], 0), (["done()"] * 3, 2), ([")"] * 5, 0), (["aaaa", "bbbb"] * 3, 4),
+        (["aaaa", "bbbb"] * 2, 0), (["aaaa", "b", "c", "d"] * 2, 4), (["x = 1", *["done()"] * 3], 2),
+    ],
+)  # fmt: skip
+def test_repetition(lines: list[str], repeated: int) -> None:
+    assert num_repeated(lines) == repeated
+
+
+@pytest.mark.parametrize(
+    ("answer", "known", "shown"),
+    [
+        ("a\u200bb", "", "ab"), ("a\u200bb", "\u200b", "a\u200bb"), ("a\u00a0b", "", "a b"), ("a\x1bb\x00", "", "ab"),
+        ("\ufeffa\u202e", "", "a"), ("é漢🙂", "", "é漢🙂"), ("a\tb\n", "", "a\tb\n"), ("a\ufffd", "", "a"),
+        ("\ud800", "", ""),
+    ],
+)  # fmt: skip
+def test_visible(answer: str, known: str, shown: str) -> None:
+    assert visible(answer, known) == shown
+
+
+@pytest.mark.parametrize(
+    ("span", "new", "want"),
+    [
+        ((2, 4), "cd", ((4, 4), "")),
+        ((2, 4), "cxd", ((3, 3), "x")),
+        ((2, 2), "new", ((2, 2), "new")),
+        ((2, 4), "", ((2, 4), "")),
+        ((2, 4), "cc", ((3, 4), "c")),
+    ],
+)
+def test_minimal(span: tuple[int, int], new: str, want: tuple[tuple[int, int], str]) -> None:
+    edit = minimal(Edit(Span(*span), new), "abcdef")
+    assert (edit.span, edit.text) == (Span(*want[0]), want[1])
+    assert edit.apply("abcdef") == Edit(Span(*span), new).apply("abcdef")
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "span", "new", "want"),
+    [
+        ("ab", 1, (1, 1), "x", "x"),
+        ("ab  ", 4, (2, 4), "  x", "x"),
+        ("ab\n  \n", 2, (3, 5), "  x", None),
+        ("ab\n\n", 2, (3, 3), "x", "\nx"),
+        ("ab pass", 3, (3, 7), "x", None),
+        ("ab", 2, (1, 1), "x", None),
+    ],
+)
+def test_at_cursor(text: str, offset: int, span: tuple[int, int], new: str, want: str | None) -> None:
+    edit = at_cursor(Edit(Span(*span), new), text, offset)
+    assert (edit and edit.text) == want
+    assert edit is None or edit.span == Span(offset, offset)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_cut_out_of_real_code_fits_back(seed: int) -> None:
+    """Any whole line of the standard library, taken out and answered, gives the file again, byte for byte."""
+    rng = random.Random(seed)
+    text = Path(os.path.__file__).read_text(encoding="utf-8")
+    lines = text.split("\n")
+    plain = [
+        n for n, line in enumerate(lines) if line.startswith("    ") and line.rstrip().endswith(")") and "=" in line
+    ]
+    for number in rng.sample(plain, 12):
+        indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
+        source = "\n".join([*lines[:number], indent + "⟦⟧", *lines[number + 1 :]])
+        snapshot, tree, intent = at(source)
+        site = Site.of(snapshot, intent, tree)
+        stream = Stream(intent, site)
+        stream.feed(lines[number].strip() + "\n" + "\n".join(lines[number + 1 : number + 3]))
+        answer, _ = trim(stream.flush(False), intent, site)
+        found = fit(answer, snapshot, intent, tree)
+        assert found is not None
+        if intent.shape is Shape.LINE:
+            assert found[0].apply(snapshot.text) == text

@@ -1,0 +1,321 @@
+"""The session without pipes: typed-through suggestions, stale answers, one slot, the model."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scripted_server import Script, ScriptedEngine
+
+from codegen_lsp.core import Completion, Snapshot, StopReason, Trigger
+from codegen_lsp.errors import EngineFailed
+from codegen_lsp.server.convert import Selected, inline_items
+from codegen_lsp.server.documents import Change, Document
+from codegen_lsp.server.door import Client
+from codegen_lsp.server.model import Loaded, State
+from codegen_lsp.server.session import Session
+from codegen_lsp.server.suggestions import Suggestions
+from codegen_lsp.settings import Settings
+from codegen_lsp.text import Edit, Encoding, Span
+
+URI = "file:///w/a.py"
+
+
+# Suggestions
+
+
+def snapshot(before: str, after: str = "", uri: str = URI) -> Snapshot:
+    return Snapshot("a.py", "python", before + after, len(before), uri=uri)
+
+
+def insertion(at: Snapshot, text: str) -> Edit:
+    return Edit(Span(at.offset, at.offset), text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key", "rest"),
+    [
+        ("x = ", "\n", 1, "foo(1)"),
+        ("x = f", "\n", 1, "oo(1)"),
+        ("x = foo(", "\n", 1, "1)"),
+        ("x = foo(1)", "\n", 1, None),
+        ("x = g", "\n", 1, None),
+        ("x =", "\n", 1, None),
+        ("y = f", "\n", 1, None),
+        ("x = f", ")\n", 1, None),
+        ("x = f", "", 1, None),
+        ("x = f", "\n", 2, None),
+    ],
+)
+def test_typing_a_suggestion_needs_no_model(before: str, after: str, key: int, rest: str | None) -> None:
+    suggestions = Suggestions()
+    asked = snapshot("x = ", "\n")
+    suggestions.put(asked, insertion(asked, "foo(1)"), 1)
+    offer = suggestions.find(snapshot(before, after), key)
+    assert (offer.edit.text if offer else None) == rest
+    if offer:
+        assert offer.edit.apply(before + after) == "x = foo(1)\n"
+
+
+def test_suggestions_of_another_document_are_not_offered() -> None:
+    suggestions = Suggestions()
+    suggestions.put(snapshot("x"), insertion(snapshot("x"), "y"), 1)
+    assert suggestions.find(snapshot("x", uri="file:///b.py"), 1) is None
+
+
+def test_few_suggestions_are_kept() -> None:
+    suggestions = Suggestions(capacity=2)
+    for text in "abc":
+        suggestions.put(snapshot(text), insertion(snapshot(text), "!"), 1)
+    assert [suggestions.find(snapshot(text), 1) is not None for text in "abc"] == [False, True, True]
+
+
+def test_ghost_text_needs_the_cursor_and_one_line() -> None:
+    document = Document(URI, "python", 1, "ab\ncd")
+    assert inline_items(document, Edit(Span(3, 5), "x"), 2, 1, Encoding.UTF16) == []
+    assert inline_items(document, Edit(Span(1, 4), "x"), 2, 1, Encoding.UTF16) == []
+    (item,) = inline_items(document, Edit(Span(0, 2), "x"), 2, 1, Encoding.UTF16)
+    assert item["filterText"] == "ab"
+
+
+@pytest.mark.parametrize(("edit", "joined"), [(Edit(Span(9, 9), "()"), Edit(Span(4, 6), "print()")),
+                                              (Edit(Span(3, 3), "()"), None)])  # fmt: skip
+def test_an_answer_extends_the_selected_item(edit: Edit, joined: Edit | None) -> None:
+    assert Selected(Edit(Span(4, 6), "print")).joined(edit) == joined
+
+
+# The session
+
+
+PLAIN = Script()
+
+
+class FakeEditor:
+    """model.Editor that remembers."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.bars = 0
+
+    def show(self, message: str) -> None:
+        self.shown.append(message)
+
+    def begin_progress(self, title: str) -> Callable[[], None]:
+        self.bars += 1
+        return lambda: None
+
+    async def apply_edit(self, label: str, edit: dict[str, Any]) -> bool:
+        return True
+
+    async def pull_settings(self) -> Any:
+        return {"max_tokens": 7}
+
+
+class Bench:
+    """A session whose model answers `answer` when `gate` is open."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, script: Script = PLAIN, options: object = None) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.answer = "foo(1)"
+        self.num_asked = 0
+        self.error: Exception | None = None
+        self.editor = FakeEditor()
+        self.engines: list[ScriptedEngine] = []
+        monkeypatch.setattr(Session, "_complete", lambda _, snapshot, loaded: self.complete(snapshot, loaded))
+        self.session = Session(Client(options=options), self.editor, lambda _: self.engine(script))
+        self.session.open(URI, "python", 1, "x = \n")
+
+    def engine(self, script: Script) -> ScriptedEngine:
+        self.engines.append(ScriptedEngine(script))
+        return self.engines[-1]
+
+    async def complete(self, snapshot: Snapshot, loaded: Loaded) -> Completion:
+        self.num_asked += 1
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        return Completion(insertion(snapshot, self.answer), self.answer, StopReason.END, 0.5)
+
+    def suggest(self, column: int, trigger: Trigger = Trigger.INVOKED) -> asyncio.Task[Any]:
+        ask = self.session.ask(URI, (0, column), trigger)
+        assert ask
+        return asyncio.create_task(self.session.slots.newest("slot", self.session.suggest(ask, 5.0)))
+
+    def type(self, column: int, text: str, end: int | None = None) -> None:
+        version = self.session.documents[URI].version + 1
+        self.session.change(URI, version, [Change(text, (0, column), (0, column if end is None else end))])
+
+    async def begun(self, number: int) -> None:
+        while self.num_asked < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def test_a_suggestion_and_its_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    assert (await bench.suggest(4)).edit.text == "foo(1)"
+    bench.type(4, "fo")
+    assert (await bench.suggest(6)).edit.text == "o(1)"
+    assert bench.num_asked == 1
+
+
+async def test_an_answer_for_an_older_text_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.gate.clear()
+    asked = bench.suggest(4)
+    await bench.begun(1)
+    bench.type(4, "bar")
+    bench.gate.set()
+    assert await asked is None
+
+
+async def test_an_answer_is_kept_when_its_beginning_was_typed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.gate.clear()
+    asked = bench.suggest(4)
+    await bench.begun(1)
+    bench.type(4, "foo")
+    bench.gate.set()
+    offer = await asked
+    assert offer.edit.apply(bench.session.documents[URI].text) == "x = foo(1)\n"
+
+
+@pytest.mark.parametrize("reopens", [False, True])
+async def test_an_answer_for_a_closed_document_is_dropped(monkeypatch: pytest.MonkeyPatch, reopens: bool) -> None:
+    bench = Bench(monkeypatch)
+    bench.gate.clear()
+    asked = bench.suggest(4)
+    await bench.begun(1)
+    bench.session.close_document(URI)
+    if reopens:
+        bench.session.open(URI, "python", 1, "x = \n")
+    bench.gate.set()
+    assert await asked is None
+
+
+async def test_random_races_never_offer_a_stale_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, rng = Bench(monkeypatch), random.Random(4)
+    for _ in range(500):
+        document = bench.session.documents[URI]
+        bench.answer = rng.choice(["ab", "abab", "ba"])
+        column = rng.randrange(document.position(len(document.text) - 1, Encoding.UTF16)[1] + 1)
+        bench.gate.clear()
+        count = bench.num_asked
+        ask = bench.session.ask(URI, (0, column))
+        assert ask
+        task = asyncio.create_task(bench.session.suggest(ask, 5.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        edits = 0 if task.done() else rng.randrange(3)
+        for _ in range(edits):
+            bench.type(rng.randrange(column + 2), rng.choice("ab"))
+        bench.gate.set()
+        offer = await task
+        if edits and offer:
+            # What is offered must complete what stood there with what was answered then, to the letter.
+            written = insertion(ask.snapshot, bench.answer).apply(ask.snapshot.text)
+            assert offer.edit.apply(document.text) == written
+        assert offer or edits or bench.num_asked == count
+        if len(document.text) > 40:
+            bench.type(0, "", 30)
+
+
+async def test_the_newest_request_of_a_document_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.gate.clear()
+    older = [bench.suggest(4) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    newest = bench.suggest(4)
+    assert await asyncio.wait_for(asyncio.gather(*older), 1) == [None] * 5
+    bench.gate.set()
+    assert (await newest).edit.text == "foo(1)"
+    assert bench.session.slots.num_waiting == 0
+
+
+async def test_superseded_automatic_requests_never_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, options={"debounceMs": 20})
+    tasks = []
+    for _ in range(10):
+        tasks.append(bench.suggest(4, Trigger.AUTOMATIC))
+        await asyncio.sleep(0.001)
+    offers = await asyncio.gather(*tasks)
+    assert offers[:-1] == [None] * 9
+    assert offers[-1] is not None
+    assert bench.num_asked == 1
+
+
+async def test_a_cancelled_request_is_cancelled_and_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.gate.clear()
+    task = bench.suggest(4)
+    await bench.begun(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_lost_engine_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.error = EngineFailed("killed")
+    assert await bench.suggest(4) is None
+    assert bench.session.model.state is State.IDLE
+    bench.error = None
+    assert await bench.suggest(4) is not None
+    assert len(bench.engines) == 1
+
+
+async def test_a_slow_model_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Script(load_s=0.6))
+    ask = bench.session.ask(URI, (0, 4), Trigger.AUTOMATIC)
+    assert ask
+    began = time.perf_counter()
+    assert await bench.session.suggest(ask, 0.05) is None
+    assert time.perf_counter() - began < 0.4
+    assert bench.session.model.state is State.LOADING
+    assert await bench.session.suggest(ask, 5.0) is not None
+    assert bench.editor.bars == 1
+
+
+async def test_a_failure_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Script(unavailable="No model."))
+    for _ in range(3):
+        assert await bench.suggest(4) is None
+    assert bench.editor.shown == ["No model."]
+    assert bench.session.model.state is State.FAILED
+
+
+async def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, options={"max_tokens": "x"})
+    assert bench.editor.shown == ["codegen-lsp settings: max_tokens: expected a number from 1 to 4096"]
+    await bench.session.configure({"trigger": "invoked"})
+    assert bench.session.ask(URI, (0, 4), Trigger.AUTOMATIC) is None
+    assert bench.session.ask(URI, (0, 4), Trigger.INVOKED) is not None
+    await bench.session.configure({"disabledLanguages": ["python"]})
+    assert bench.session.ask(URI, (0, 4)) is None
+    await bench.session.configure(None)
+    assert bench.session.settings.completion.max_tokens == 7
+    await bench.session.model.ready(5.0)
+    await bench.session.configure({"model": "other"})
+    assert bench.session.model.state is State.IDLE
+    await bench.session.model.ready(5.0)
+    assert len(bench.engines) == 2
+
+
+async def test_older_versions_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.session.change(URI, 5, [Change("five")])
+    bench.session.change(URI, 4, [Change("four")])
+    assert bench.session.documents[URI].text == "five"
+    bench.session.change("file:///unknown", 1, [Change("x")])
+    bench.session.change(URI, None, [Change("six")])
+    assert bench.session.documents[URI].version == 6
+
+
+def test_settings_of_the_command_line_win() -> None:
+    session = Session(Client(options={"model": "a"}), FakeEditor(), lambda _: ScriptedEngine(Script()), {"model": "b"})
+    assert session.settings == Settings(engine=session.settings.engine)
+    assert session.settings.engine.model == "b"

@@ -1,0 +1,212 @@
+"""parse.py and page.py: incremental parsing equals parsing afresh, no text is a failure, large texts are cheap."""
+
+from __future__ import annotations
+
+import random
+import time
+from itertools import pairwise
+
+import pytest
+
+from codegen_lsp.syntax.languages import LANGUAGES, PYTHON, find
+from codegen_lsp.syntax.page import Page
+from codegen_lsp.syntax.parse import AFTER, BEFORE, parse
+from codegen_lsp.text import Edit, Span, line_end_of
+
+PIECES = [
+    *("def f(x):\n", "    ", "\t", "\n", "\r\n", "\r", "return x\n", "class A:\n", '"""', "'", '"', "# c\n", "x = 1\n"),
+    *("(", ")", "[", "]", "{", "}", ":", ",", "if x:\n", "else:\n", "@d\n", "async ", "\\\n", "lambda: ", "f'{x}'"),
+    *("🙂", "\ud800", "\0", "é", "\f", "\u2028"),
+]
+SOURCE = '''import os
+
+
+class A:
+    """Doc."""
+
+    def f(self, x):
+        """Say "hi"
+        twice.
+        """
+        y = [
+            x,  # one
+            2,
+        ]
+        return y
+'''
+
+
+def random_text(rng: random.Random, size: int = 60) -> str:
+    return "".join(rng.choice(PIECES) for _ in range(rng.randrange(size)))
+
+
+def random_edit(rng: random.Random, text: str) -> Edit:
+    start = rng.randrange(len(text) + 1)
+    end = min(len(text), start + rng.choice([0, 0, 0, 1, 2, 10]))
+    return Edit(Span(start, end), random_text(rng, 3))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_incremental_is_full(seed: int) -> None:
+    rng = random.Random(seed)
+    text = SOURCE * rng.randrange(1, 4)
+    tree = parse(text, "python")
+    for _ in range(100):
+        edits, changed = [], text
+        for _ in range(rng.randrange(1, 3)):
+            edits.append(random_edit(rng, changed))
+            changed = edits[-1].apply(changed)
+        tree, text = parse(changed, "python", 0, tree, edits), changed
+        fresh = parse(text, "python")
+        assert tree.text == fresh.text
+        assert tree.window == fresh.window
+        assert tree.shape() == fresh.shape()
+        assert tree.errors == fresh.errors
+
+
+def test_edits_that_lead_elsewhere_are_not_believed() -> None:
+    old = parse("x = 1\n", "python")
+    tree = parse("def f(): pass\n", "python", 0, old, [Edit(Span(0, 1), "y")])
+    assert tree.shape() == parse("def f(): pass\n", "python").shape()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_text_fails(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(50):
+        text = random_text(rng)
+        tree = parse(text, rng.choice(["python", "javascript", "nothing"]), len(text))
+        lines = tree.page.lines
+        assert lines[0].start == 0
+        assert lines[-1].end == len(text)
+        for above, line in pairwise(lines):
+            assert text[above.end : line.start] in ("\n", "\r", "\r\n")
+        for number in range(len(lines)):
+            tree.page.opener(number)
+            tree.page.docstring(number)
+            tree.page.body(number, number)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 10_000_000,
+        "x = 1\n" * 1_700_000,
+        "(" * 1_000_000,
+        '"' * 1_000_000,
+        ":(" * 500_000,
+        "-" * 1_000_000,
+        "lambda:" * 100_000,
+        "\\" * 1_000_000,
+        "'\\" * 500_000,
+        '"""\\\n' * 200_000,
+        "#" * 1_000_000,
+        "\n" * 1_000_000,
+    ],
+    ids=[
+        "line",
+        "lines",
+        "brackets",
+        "quotes",
+        "colons",
+        "minus",
+        "lambda",
+        "backslash",
+        "escaped",
+        "triple",
+        "hash",
+        "empty",
+    ],
+)
+def test_large_texts_are_cheap(text: str) -> None:
+    start = time.perf_counter()
+    tree = parse(text, "python", len(text) // 2)
+    assert len(tree.errors) <= 200
+    assert tree.page.lines
+    assert time.perf_counter() - start < 3
+    assert len(tree.window) <= BEFORE + AFTER
+    assert tree.window.start <= len(text) // 2 <= tree.window.end
+
+
+def test_window_begins_at_a_top_level_statement() -> None:
+    text = SOURCE * 1000
+    tree = parse(text, "python", len(text) // 2)
+    assert text[tree.window.start :].startswith(("import", "class"))
+
+
+def test_window_moves_with_the_cursor() -> None:
+    text = SOURCE * 1000
+    tree = parse(text, "python", len(text) // 2)
+    near = parse(text, "python", len(text) // 2 + 100, tree, [])
+    far = parse(text, "python", 0, tree, [])
+    assert near.window == tree.window
+    assert far.window.start == 0
+
+
+def page(text: str, language: str = "python") -> Page:
+    return Page(text, find(language), Span(0, len(text)))
+
+
+def test_page_knows_comments_strings_and_brackets() -> None:
+    lines = page(SOURCE).lines
+    row = next(number for number, line in enumerate(lines) if "x,  # one" in SOURCE[line.start : line.end])
+    assert lines[row].code == "x,"
+    assert lines[row].depth == 1
+    assert SOURCE[lines[row].comment or 0 :].startswith("# one")
+    twice = next(number for number, line in enumerate(lines) if SOURCE[line.start : line.end].strip() == "twice.")
+    assert lines[twice].in_string
+    first, opener = page(SOURCE).docstring(twice) or (0, 0)
+    assert (first, opener) == (twice - 1, twice - 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("", "    "),
+        ("def f():\n  x\n", "  "),
+        ("def f():\n\tx\n", "\t"),
+        ("if a:\n    if b:\n        c\n", "    "),
+        ("\tx", "\t"),
+    ],
+)
+def test_unit(text: str, unit: str) -> None:
+    assert page(text).unit() == unit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def f(x):", True), ("async def f(x):", True), ("class A(B):  # c", True), ("else:", True), ("try:", True),
+        ("with a as b:", True), ("match x:", True), ("case [1, 2]:", True), ("def f(\n    x,\n):", True),
+        ("if a and \\\n  b:", True),
+        ("x: int", False), ("match: int", False), ("f(lambda:", False), ("d = {1:", False), ("if x: y", False),
+        ("print('if x:')", False),
+        ("# if x:", False), ("formation:", False),
+    ],
+)  # fmt: skip
+def test_openers(text: str, expected: bool) -> None:
+    lines = page(text)
+    assert (lines.opener(len(lines.lines) - 1) == 0) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "inside"),
+    [
+        ("'ab'", 2, True), ("'ab'", 4, False), ("'ab'", 0, False), ("'ab", 3, True), ("'a\\'", 4, True),
+        ('"""a\n', 5, True), ("'a\nb", 4, False), ("# 'a", 4, False),
+    ],
+)  # fmt: skip
+def test_inside_a_string(text: str, offset: int, inside: bool) -> None:
+    assert (page(text).string_at(offset) is not None) is inside
+
+
+def test_an_unclosed_bracket_does_not_swallow_the_file() -> None:
+    lines = page("x = (1,\n\ndef f():\n    pass\n").lines
+    assert [line.depth for line in lines] == [0, 1, 0, 0, 0]
+
+
+def test_table() -> None:
+    assert find("python") is PYTHON
+    assert find("brainfuck").id == ""
+    assert len({row.id for row in LANGUAGES}) == len(LANGUAGES)
+    assert line_end_of("x") == "\n"
