@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from codegen_lsp.core import Trigger
+
+T = TypeVar("T")
 
 SECRETS = (".env", ".env.*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa", "id_ed25519", ".netrc", ".npmrc")
 """Files that are never completed and never shown to a model, unless the user empties `disabled_globs`."""
@@ -168,8 +170,8 @@ def _string(pattern: str, expected: str) -> Callable[[object], str]:
     return read
 
 
-def _optional(inner: Callable[[object], str]) -> Callable[[object], str | None]:
-    def read(value: object) -> str | None:
+def _optional(inner: Callable[[object], T]) -> Callable[[object], T | None]:
+    def read(value: object) -> T | None:
         return None if value is None or value == "" else inner(value)
 
     return read
@@ -189,6 +191,10 @@ def _trigger(value: object) -> Trigger:
         raise ValueError('expected "automatic" or "invoked"') from None
 
 
+def _fewer(mine: int | None, theirs: int | None) -> int | None:
+    return min(mine or WORKSPACE_TOKENS, theirs) if theirs else mine
+
+
 def _union(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(mine + theirs))
 
@@ -203,7 +209,7 @@ RULES: Mapping[str, Rule] = {
     "device": Rule("engine", _string(r"auto|cpu|mps|(cuda|xpu)(:\d{1,3})?", "auto, cpu, cuda, cuda:N or mps")),
     "dtype": Rule("engine", _string(r"auto|float32|bfloat16|float16", "auto, float32, bfloat16 or float16")),
     "idle_exit_s": Rule("engine", _number(1, 604_800)),
-    "max_tokens": Rule("completion", _integer(1, 4096), lambda mine, theirs: min(mine or WORKSPACE_TOKENS, theirs)),
+    "max_tokens": Rule("completion", _optional(_integer(1, 4096)), _fewer),
     "temperature": Rule("completion", _number(0, 2)),
     "trigger": Rule("completion", _trigger, lambda mine, theirs: mine if mine is Trigger.INVOKED else theirs),
     "debounce_ms": Rule("completion", _number(0, 10_000), max),

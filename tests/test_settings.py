@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codegen_lsp.core import Trigger
 from codegen_lsp.settings import RULES, Settings, parse
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def value(settings: Settings, name: str) -> Any:
@@ -158,3 +162,12 @@ def test_never_raises() -> None:
 )
 def test_secrets_are_refused(path: str, is_refused: bool) -> None:
     assert (Settings().refusal("python", path) is not None) is is_refused
+
+
+def test_defaults_of_the_vscode_extension_are_ours() -> None:
+    package = json.loads((ROOT / "editor-clients" / "vscode" / "package.json").read_text(encoding="utf-8"))
+    properties = package["contributes"]["configuration"]["properties"]
+    given = {name.removeprefix("codegen."): row["default"] for name, row in properties.items() if "Client" not in name}
+    assert len(given) >= 7
+    assert parse(given) == (Settings(), [])
+    assert all(row["description"] for row in properties.values())

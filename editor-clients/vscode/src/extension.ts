@@ -7,7 +7,7 @@ let client: LanguageClient | undefined;
 
 function newClient(): LanguageClient {
   const [command, ...args] = vscode.workspace
-    .getConfiguration("codegen")
+    .getConfiguration("codegenClient")
     .get<string[]>("serverCommand", ["codegen-lsp", "serve"]);
   const server: ServerOptions = { command, args };
   const options: LanguageClientOptions = {
@@ -26,11 +26,11 @@ async function start(): Promise<void> {
     client = undefined;
     const choice = await vscode.window.showErrorMessage(
       `codegen-lsp could not be started: ${error}. Install it with "pip install codegen-lsp", ` +
-        `or set codegen.serverCommand to its full path.`,
+        `or set codegenClient.serverCommand to its full path.`,
       "Open settings",
     );
     if (choice) {
-      await vscode.commands.executeCommand("workbench.action.openSettings", "codegen.serverCommand");
+      await vscode.commands.executeCommand("workbench.action.openSettings", "codegenClient.serverCommand");
     }
   }
 }
