@@ -170,7 +170,7 @@ class Delta:
     tokens: tuple[str, ...] = ()
     finish: str | None = None
     usage: Mapping[str, float] = field(default_factory=dict)
-    """On the last delta: prompt_tokens, cached_tokens, completion_tokens, prefill_ms, decode_ms … as the engine says."""
+    """On the last delta, as the engine says: {prompt,cached,completion}_tokens, prefill_ms, decode_ms …"""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Completion:
-    """What is offered. `edit` is None when there is nothing to offer; `text` is what the edit inserts, less the lead."""
+    """What is offered. `edit` is None when there is nothing; `text` is what the edit inserts, less the lead."""
 
     edit: Edit | None
     text: str

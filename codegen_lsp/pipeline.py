@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from codegen_lsp.context.build import build
@@ -159,6 +160,7 @@ async def complete_text(  # noqa: PLR0917 - as complete(), with two texts for th
     tokenizer: Tokenizer,
     *,
     language: str = "python",
+    uri: str = "",
     options: Options = Options(),
     snippets: Sequence[Snippet] = (),
     trace: Trace | None = None,
@@ -169,7 +171,7 @@ async def complete_text(  # noqa: PLR0917 - as complete(), with two texts for th
     Goes the way of an invoked completion at that place. Empty when the answer could only be written by deleting
     something (a `pass`).
     """
-    snapshot = Snapshot(path, language, prefix + suffix, len(prefix), trigger=Trigger.INVOKED)
+    snapshot = Snapshot(path, language, prefix + suffix, len(prefix), uri=uri, trigger=Trigger.INVOKED)
     completion = await complete(
         snapshot, engine, model, fmt, tokenizer, options=options, snippets=snippets, trace=trace, clock=clock
     )
@@ -177,17 +179,13 @@ async def complete_text(  # noqa: PLR0917 - as complete(), with two texts for th
     return edit.text if edit else "", completion
 
 
-async def _read(deltas: AsyncIterator[Delta], stream: Stream, answer: _Answer) -> None:
-    """Feed the stream until it has enough; closing the iterator, which cancels the generation, whatever happens."""
-    try:
+async def _read(deltas: AsyncGenerator[Delta, None], stream: Stream, answer: _Answer) -> None:
+    """Feed the stream until it has enough; closing the generator, which cancels the generation, whatever happens."""
+    async with aclosing(deltas):
         async for delta in deltas:
             answer.take(delta)
             if delta.text and stream.feed(delta.text):
                 break
-    finally:
-        close = getattr(deltas, "aclose", None)
-        if close:
-            await close()
 
 
 def _finish(request: _Request, stream: Stream, answer: _Answer) -> Completion:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tokenizers import Tokenizer as FastTokenizer
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class FileTokenizer:
@@ -18,7 +21,9 @@ class FileTokenizer:
         self._fast.encode_special_tokens = True
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text; markers such as <|fim_prefix|> in it are encoded as ordinary text."""
+        """Ids of a text; markers such as <|fim_prefix|> in it are ordinary text, lone surrogates become U+FFFD."""
+        if not text.isascii():
+            text = _SURROGATE.sub("\ufffd", text)
         ids: list[int] = self._fast.encode(text, add_special_tokens=False).ids
         return ids
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class ScriptedEngine:
 
     async def generate(
         self, prompt: Prompt, params: SamplingParams, *, document: str, heal: bool
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         self.note("generate")
         try:
             await asyncio.sleep(self.script.delay_s)

@@ -10,13 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes import MODEL, ByteTokenizer
 from tiny import make_tiny
 
 from codegen_lsp import registry
-from codegen_lsp.cli import demo, files, terminal
-from codegen_lsp.cli.main import main
+from codegen_lsp.cli import complete, demo, files, host, terminal
+from codegen_lsp.cli.ask import Desk
+from codegen_lsp.cli.main import main, parser
+from codegen_lsp.core import Snapshot
 from codegen_lsp.engine.launch import stop_host
+from codegen_lsp.engine.scripted import ScriptedEngine
 from codegen_lsp.errors import FileError
+from codegen_lsp.prompt.formats import BY_NAME
 
 SOURCE = "import json\n\n\n# read a json file and return the list of names\n"
 
@@ -92,6 +97,9 @@ def test_bad_files_get_one_sentence(tmp_path, capsys, content, place, said):
         (["models", "info", "no-such-model"], 4, "no-such-model"),
         (["generate", "x", "--endpoint", "ftp://x"], 2, "endpoint"),
         (["serve", "--device", "abacus"], 2, "device"),
+        (["generate", "x", "--device", "abacus"], 2, "device"),
+        (["generate", "x", "--dtype", "int3"], 2, "dtype"),
+        (["complete", "--jsonl", "--seed", str(1 << 64)], 2, "--seed must fit"),
     ],
 )
 def test_wrong_usage_gets_one_sentence(home, capsys, args, code, said):
@@ -135,6 +143,21 @@ def test_a_failed_write_loses_nothing(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["a.py"]
 
 
+def test_a_byte_order_mark_is_kept_and_not_seen(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_bytes(b"\xef\xbb\xbf# x\r\n")
+    snapshot = files.snapshot_at(files.parse_place(f"{path}:1:1"))
+    assert (snapshot.text, snapshot.offset) == ("# x\r\n", 0)
+    files.write_text(path, "y = 1\r\n")
+    assert path.read_bytes() == b"\xef\xbb\xbfy = 1\r\n"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
+def test_a_file_without_end():
+    with pytest.raises(FileError, match="larger than"):
+        files.read_text(Path("/dev/zero"))
+
+
 def test_colour_only_on_a_terminal(monkeypatch):
     assert "\x1b" not in terminal.diff("a\n", "b\n", "x")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -162,6 +185,37 @@ def test_jsonl_answers_each_line_in_order(tiny, capsys, monkeypatch):
     for row in (rows[0], rows[4]):
         assert set(row) == {"id", "completion", "confidence", "stop", "timings_ms"}
         assert row["timings_ms"]["total"] > 0
+
+
+def test_jsonl_of_bytes_and_lone_surrogates(tiny, capsys, monkeypatch):
+    lines = [
+        b'{"id": 1, "prefix": "# caf\xe9\\n"}',
+        b"[" * 100_000,
+        b'{"id": 2, "path": "\\ud800", "prefix": "\\ud800 = "}',
+    ]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n".join(lines))))
+    assert main(["complete", "--jsonl", "--model", tiny]) == 1
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [("error" in row, row["id"]) for row in rows] == [(True, None), (True, None), (False, 2)]
+
+
+async def test_two_processes_do_not_preempt_each_other(monkeypatch):
+    engine = ScriptedEngine(["pass"])
+    args = parser().parse_args(["complete", "a.py:1"])
+    desk = Desk(engine, MODEL, BY_NAME["codegen"], ByteTokenizer(), args)
+    for pid in (1, 2):
+        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+        await desk.complete(Snapshot("a.py", "python", "# ask\n", 6))
+        await complete._complete_row(desk, {"path": "a.py", "prefix": "# ask\n"})
+    assert [document for _, _, document, _ in engine.requests] == ["1:a.py", "1:a.py", "2:a.py", "2:a.py"]
+
+
+def test_a_failed_host_says_why(capsys):
+    print(host._line({"model": "m", "state": "failed", "pid": 7, "error": "No memory.", "device": ""}))
+    print(host._line({"model": "m", "state": "ready", "pid": 7, "device": "cpu", "dtype": "float32", "idle_s": 61.5}))
+    failed, ready = capsys.readouterr().out.splitlines()
+    assert failed == "m: failed, pid 7: No memory."
+    assert ready.endswith("idle 62 s")
 
 
 def test_host_life(tiny, capsys):

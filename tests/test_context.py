@@ -66,7 +66,7 @@ def test_same_with_windows_line_ends() -> None:
 
 @pytest.mark.parametrize("budget", [0, 1, 5, 20, 100, 1000, 5000])
 @pytest.mark.parametrize(
-    "text", [BIG, "x" * 100_000, "x = 1 # 1\n" * 50_000, "(" * 3000 + "\n" * 3000], ids=["code", "line", "lines", "odd"]
+    "text", [BIG, "x" * 48_000, "x = 1 # 1\n" * 50_000, "(" * 3000 + "\n" * 3000], ids=["code", "line", "lines", "odd"]
 )
 def test_never_more_than_the_budget(text: str, budget: int) -> None:
     for offset in (0, len(text) // 2, len(text)):
@@ -196,3 +196,12 @@ def test_every_cursor_in_real_code() -> None:
 def test_orders(comment: str, asked: bool, automatic: bool) -> None:
     assert is_order([comment], automatic=False) is asked
     assert is_order([comment], automatic=True) is automatic
+
+
+def test_nothing_is_asked_inside_an_endless_line() -> None:
+    line = 'x = "' + "a" * 200_000 + '"'
+    text = f"{line}\n# add two numbers\n"
+    for offset, is_asked in ((100_000, False), (len(line), False), (len(text) - 1, True), (len(text), True)):
+        snapshot = Snapshot("a.py", "python", text, offset)
+        intent = find_intent(snapshot, parse(text, "python", offset))
+        assert (intent is not None) == is_asked

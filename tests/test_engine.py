@@ -25,7 +25,7 @@ from codegen_lsp.core import Delta, Prompt, SamplingParams
 from codegen_lsp.engine import launch
 from codegen_lsp.engine.launch import HostSpec
 from codegen_lsp.engine.openai import OpenAIEngine, connect
-from codegen_lsp.errors import EngineFailed, EngineUnavailable
+from codegen_lsp.errors import EngineFailed, EngineUnavailable, ModelError
 
 PROMPT = Prompt(tuple(range(20, 40)), (0,))
 GREEDY = SamplingParams(max_tokens=6)
@@ -245,7 +245,7 @@ async def test_a_model_that_cannot_be_loaded(home: Path, tmp_path: Path) -> None
     (folder / "config.json").write_text(json.dumps(config))
     engine = connect(str(folder))
     try:
-        with pytest.raises(EngineUnavailable, match="cannot be loaded"):
+        with pytest.raises(ModelError, match="cannot be loaded"):
             await engine.wait_ready()
         with pytest.raises(EngineUnavailable, match="cannot be loaded"):
             await collect(engine)

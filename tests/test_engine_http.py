@@ -86,12 +86,14 @@ async def test_a_foreign_server_gets_only_standard_fields() -> None:
     }  # fmt: skip
 
 
-async def test_extras_are_sent_when_asked_for() -> None:
+@pytest.mark.parametrize(("document", "sent"), [("a", "a"), ("\ud800.py", "?.py")])
+async def test_extras_are_sent_when_asked_for(document: str, sent: str) -> None:
     async with server(events(LAST)) as (url, bodies):
         engine = OpenAIEngine(Endpoint(url=url, extras=True))
-        await collect(engine, heal=True)
+        async for _ in engine.generate(PROMPT, SamplingParams(), document=document, heal=True):
+            pass
         await engine.close()
-    assert bodies[0] | {"document": "a", "heal": True, "stop_token_ids": [0]} == bodies[0]
+    assert bodies[0] | {"document": sent, "heal": True, "stop_token_ids": [0]} == bodies[0]
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ import aiohttp
 import pytest
 import torch
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from machines import begun, slow
 
 from codegen_lsp import registry
 from codegen_lsp.errors import ModelError
-from codegen_lsp.host.app import Host, make_app
+from codegen_lsp.host.app import Host, _json_errors, make_app
 from codegen_lsp.host.load import Loaded
 
 pytest_plugins = ["machines"]
@@ -156,6 +157,7 @@ BAD: list[tuple[dict[str, Any], str | None]] = [
     ({"stream": "yes"}, "stream"),
     ({"heal": 1}, "heal"),
     ({"document": 7}, "document"),
+    ({"prompt": "x " * 20_000}, "prompt"),
     ({"echo": True}, "echo"),
     ({"best_of": 4}, "best_of"),
     ({"presence_penalty": 0.5}, "presence_penalty"),
@@ -295,3 +297,12 @@ async def test_idle_and_shutdown(client: Client) -> None:
     async with client.session.post("http://host/shutdown") as response:
         assert response.status == 200
     await asyncio.wait_for(waiting, 2)
+
+
+async def test_a_client_that_has_gone_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    async def write(_: web.Request) -> web.StreamResponse:
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    answer = await _json_errors(make_mocked_request("POST", "/v1/completions"), write)
+    assert answer.status == 499
+    assert not caplog.records

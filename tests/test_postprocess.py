@@ -180,3 +180,22 @@ def test_what_was_cut_out_of_real_code_fits_back(seed: int) -> None:
         assert found is not None
         if intent.shape is Shape.LINE:
             assert found[0].apply(snapshot.text) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "kept"),
+    [
+        ("x = 1\n⟦⟧\ny = 2\n", "    z = 3", None),
+        ("for x in y:⟦⟧\n    print(x)\n", " pass", None),
+        ("def f():\n    # ask\n    ⟦⟧\n    return 0\n", "a = 1\nb = 2\n      c = 3", "a = 1\n    b = 2"),
+        ("def f():\n    # ask\n    ⟦⟧\n", "return 0s = 3", None),
+        ("x = 1\n# ask\n⟦⟧\n", "def f(a, a):\n    return a", None),
+        ("x = 1\n# ask\n⟦⟧\n", "y = 2\nreturn y", "y = 2"),
+        ("def f(x):\n    # ask\n    ⟦⟧\n", "a = 1\n      b = 2", "a = 1"),
+    ],
+)
+def test_what_python_refuses_is_not_offered(source: str, answer: str, kept: str | None) -> None:
+    snapshot, tree, intent = at(source)
+    answer = answer.replace("\nb", f"\n{intent.indent}b")
+    found = fit(answer, snapshot, intent, tree)
+    assert (found and found[1]) == kept

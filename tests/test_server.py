@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lsp_client import (
     INLINE,
     LspClient,
@@ -151,12 +152,21 @@ async def test_the_popup_is_answered_at_once_unless_asked() -> None:
         assert item["textEdit"]["newText"] == "return 1"
 
 
-async def test_editors_with_ghost_text_have_an_empty_popup() -> None:
+@pytest.mark.parametrize(
+    ("line", "column", "kind", "num_items"),
+    [(1, 20, 1, 1), (2, 4, 1, 1), (3, 12, 1, 0), (3, 8, 1, 0), (2, 4, 3, 0), (1, 20, 3, 0)],
+    ids=["order", "empty line", "word", "inside a word", "again, empty line", "again, order"],
+)
+async def test_ghost_text_leaves_the_popup_to_those_who_call_it(
+    line: int, column: int, kind: int, num_items: int
+) -> None:
     async with scripted(answer="return 1\n") as client:
         await client.initialize({"textDocument": {"inlineCompletion": {}}})
-        uri = client.open("def one():\n    # the number one\n    \n")
-        params = {"textDocument": {"uri": uri}, "position": {"line": 2, "character": 4}, "context": {"triggerKind": 1}}
-        assert (await client.request("textDocument/completion", params))["items"] == []
+        uri = client.open("def one():\n    # the number one\n    \n    retu = one\n")
+        place = {"textDocument": {"uri": uri}, "position": {"line": line, "character": column}}
+        await until_state(client, "ready")
+        result = await client.request("textDocument/completion", {**place, "context": {"triggerKind": kind}})
+        assert len(result["items"]) == num_items
 
 
 def here(uri: str, line: int, column: int = 0, **context: Any) -> dict[str, Any]:

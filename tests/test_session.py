@@ -319,3 +319,9 @@ def test_settings_of_the_command_line_win() -> None:
     session = Session(Client(options={"model": "a"}), FakeEditor(), lambda _: ScriptedEngine(Script()), {"model": "b"})
     assert session.settings == Settings(engine=session.settings.engine)
     assert session.settings.engine.model == "b"
+
+
+async def test_an_offset_outside_is_clamped(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    asks = [bench.session.ask(URI, offset) for offset in (-5, 3, 99)]
+    assert [ask and ask.snapshot.offset for ask in asks] == [0, 3, 5]

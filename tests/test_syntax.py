@@ -210,3 +210,23 @@ def test_table() -> None:
     assert find("brainfuck").id == ""
     assert len({row.id for row in LANGUAGES}) == len(LANGUAGES)
     assert line_end_of("x") == "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault", "errors"),
+    [
+        ("x = 1\n", None, 0),
+        ("é = 1\r\n    y = 2\r\n", 7, 0),
+        ("x = 1\rif x:\r    x\r  y\r", 18, 0),
+        ("def f():\n    return 0s = 3\n", 9, 1),
+        ("x = '\\d\0'\n", None, 0),
+        ("def f(a, a): pass\n", 0, 0),
+        ("await x\n", None, 0),
+        ("-" * 50_000 + "1", 0, 0),
+        ("x\n" * 60_000 + " y\n", None, 0),
+    ],
+)
+def test_faults_that_tree_sitter_forgives(text: str, fault: int | None, errors: int) -> None:
+    tree = parse(text, "python", len(text))
+    assert (tree.fault, len(tree.errors)) == (fault, errors)
+    assert parse(text, "lua", len(text)).fault is None

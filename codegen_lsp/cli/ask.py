@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from codegen_lsp.core import Completion, ModelInfo, Snapshot, Tokenizer
 from codegen_lsp.engine.api import Engine
 from codegen_lsp.errors import ModelError, SettingsError
 from codegen_lsp.prompt.formats import BY_NAME, Format
+from codegen_lsp.settings import parse
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Desk:
         from codegen_lsp import pipeline
 
         return await pipeline.complete(
-            snapshot,
+            replace(snapshot, uri=document_of(snapshot.path)),
             self.engine,
             self.info,
             self.fmt,
@@ -64,6 +65,11 @@ class Desk:
             options=options(self.args),
             clock=time.perf_counter,
         )
+
+
+def document_of(path: str) -> str:
+    """The host's name for a document of this process: a request of another one must not pre-empt ours."""
+    return f"{os.getpid()}:{path}"
 
 
 def options(args: argparse.Namespace) -> Any:
@@ -76,6 +82,8 @@ def options(args: argparse.Namespace) -> Any:
         raise SettingsError("--temperature must be between 0 and 2.")
     if not 0.0 <= args.min_confidence <= 1.0:
         raise SettingsError("--min-confidence must be between 0 and 1.")
+    if args.seed is not None and not -(1 << 63) <= args.seed < 1 << 64:
+        raise SettingsError("--seed must fit into 64 bits.")
     return Options(
         max_tokens=args.max_tokens,
         temperature=args.temperature,
@@ -89,6 +97,8 @@ async def open_desk(args: argparse.Namespace) -> AsyncIterator[Desk]:
     """Join or start the host, with progress on a terminal; raises EngineError, ModelError."""
     from codegen_lsp.engine.openai import connect
 
+    if problems := parse({"device": args.device, "dtype": args.dtype})[1]:
+        raise SettingsError("; ".join(problems) + ".")
     key = os.environ.get(args.api_key_env, "") if args.api_key_env else ""
     engine = connect(args.model, endpoint=args.endpoint, api_key=key, device=args.device, dtype=args.dtype)
     status = Status()

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from codegen_lsp.cli import terminal
-from codegen_lsp.cli.ask import Desk, add_model_options, add_sampling_options, open_desk, options, run_async
+from codegen_lsp.cli.ask import (
+    Desk,
+    add_model_options,
+    add_sampling_options,
+    document_of,
+    open_desk,
+    options,
+    run_async,
+)
 from codegen_lsp.cli.files import parse_place, snapshot_at, write_text
 from codegen_lsp.core import Completion
 from codegen_lsp.errors import CodegenError, SettingsError
@@ -96,7 +104,8 @@ async def _many(args: argparse.Namespace) -> int:
     options(args)
     async with open_desk(args) as desk:
         status = terminal.Status()
-        for number, line in enumerate(sys.stdin, 1):
+        # In bytes: a line that is not UTF-8 is that line's fault, not the end of all.
+        for number, line in enumerate(getattr(sys.stdin, "buffer", sys.stdin), 1):
             if line.strip():
                 row = await _answer_line(desk, line, number)
                 faults += "error" in row
@@ -106,10 +115,10 @@ async def _many(args: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-async def _answer_line(desk: Desk, line: str, number: int) -> dict[str, Any]:
+async def _answer_line(desk: Desk, line: str | bytes, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return {"id": None, "completion": "", "error": f"line {number} is not JSON: {error}"}
     fault = _fault(row)
     identity = row.get("id") if isinstance(row, dict) else None
@@ -135,14 +144,16 @@ async def _complete_row(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
 
     from codegen_lsp import pipeline
 
+    path = row.get("path", "untitled.py")
     inserted, answer = await pipeline.complete_text(
         row["prefix"],
         row.get("suffix", ""),
-        row.get("path", "untitled.py"),
+        path,
         desk.engine,
         desk.info,
         desk.fmt,
         desk.tokenizer,
+        uri=document_of(path),
         options=options(desk.args),
         clock=time.perf_counter,
     )

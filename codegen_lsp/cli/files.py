@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import tempfile
@@ -41,11 +42,13 @@ def parse_place(text: str) -> Place:
 
 
 def read_text(path: Path) -> str:
-    """The file's text, line ends as they are; raises FileError."""
+    """The file's text, line ends as they are, without a byte-order mark; raises FileError."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)  # a device has no end
+        if len(raw) > MAX_BYTES:
             raise FileError(f"{path} is larger than {MAX_BYTES >> 20} MB.")
-        return path.read_bytes().decode("utf-8")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(f"{path} is not UTF-8 (byte {error.start}); convert it first.") from error
     except OSError as error:
@@ -75,13 +78,17 @@ def relative(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's content: temporary file, fsync, rename; mode kept, links followed. Raises FileError."""
+    """Replace a file's content: temporary file, fsync, rename; mode and byte-order mark kept, links followed.
+
+    Raises FileError.
+    """
     target = path.resolve()
     try:
+        encoding = "utf-8-sig" if _has_mark(target) else "utf-8"
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(text.encode("utf-8"))
+                file.write(text.encode(encoding))
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(target.stat().st_mode & 0o7777)
@@ -91,3 +98,9 @@ def write_text(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror or error}; it is as it was.") from error
+
+
+def _has_mark(path: Path) -> bool:
+    """Whether a file begins with a byte-order mark."""
+    with path.open("rb") as file:
+        return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8

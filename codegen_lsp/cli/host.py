@@ -43,11 +43,12 @@ async def _status(args: argparse.Namespace) -> int:
 
 
 def _line(host: Mapping[str, Any]) -> str:
+    head = f"{host.get('model')}: {host.get('state')}, pid {host.get('pid')}"
+    if host.get("error"):
+        return f"{head}: {host['error']}"
+    place = f"{host.get('device')} {host.get('dtype')}".strip() or "no device yet"
     memory = f"{host['rss_mb']:.0f} MB" if host.get("rss_mb") else "?"
-    return (
-        f"{host.get('model')}: {host.get('state')}, pid {host.get('pid')}, {host.get('device')} {host.get('dtype')}, "
-        f"{memory}, {host.get('requests')} requests, idle {host.get('idle_seconds', 0):.0f} s"
-    )
+    return f"{head}, {place}, {memory}, {host.get('requests')} requests, idle {host.get('idle_s', 0):.0f} s"
 
 
 async def _start(args: argparse.Namespace) -> int:

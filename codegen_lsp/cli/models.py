@@ -10,6 +10,9 @@ from typing import Any
 
 from codegen_lsp import registry
 
+SHAPE = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size")
+"""Fields of config.json that are shown."""
+
 
 def add(commands: Any) -> None:
     """Register the command."""
@@ -47,10 +50,9 @@ def run_info(args: argparse.Namespace) -> int:
     """Describe one model."""
     info = registry.find(args.model)
     config = registry.read_config(Path(info.folder))
-    shape = {
-        key: config[key] for key in ("model_type", "hidden_size", "num_hidden_layers", "vocab_size") if key in config
-    }
-    described: dict[str, object] = {**asdict(info), **shape, "megabytes": round(_megabytes(info.folder), 1)}
+    described: dict[str, object] = asdict(info)
+    described |= {key: config[key] for key in SHAPE if key in config}
+    described["megabytes"] = round(_megabytes(info.folder), 1)
     if args.json:
         print(json.dumps(described))
     else:

@@ -22,7 +22,7 @@ def find_intent(snapshot: Snapshot, tree: Tree) -> Intent | None:
     if snapshot.text[max(0, offset - 1) : offset + 1] == "\r\n":
         offset -= 1  # between the two characters of one line end
     here = _Here(tree.page, offset, tree.page.index(offset), snapshot.trigger is Trigger.AUTOMATIC)
-    if here.automatic and not snapshot.text.strip():
+    if (here.automatic and not snapshot.text.strip()) or (tree.is_cut and not here.row):
         return None
     comment = here.line.comment
     if comment is not None and (here.offset > comment or (here.line.is_comment and not here.automatic)):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from codegen_lsp.core import Delta, ModelInfo, Prompt, SamplingParams
 
 
 class Engine(Protocol):
-    """A door to a model. Closing the iterator of `generate` cancels the generation before its next token."""
+    """A door to a model. Closing the generator of `generate` cancels the generation before its next token."""
 
     async def info(self) -> ModelInfo:
         """The model that answers. Starts the host when there is none; raises EngineUnavailable."""
 
-    def generate(self, prompt: Prompt, params: SamplingParams, *, document: str, heal: bool) -> AsyncIterator[Delta]:
+    def generate(
+        self, prompt: Prompt, params: SamplingParams, *, document: str, heal: bool
+    ) -> AsyncGenerator[Delta, None]:
         """Stream an answer; the last delta has `finish`. Raises EngineUnavailable, EngineFailed.
 
         `document`: a newer request with the same name pre-empts an older one that is still running (and the KV

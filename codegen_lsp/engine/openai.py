@@ -99,7 +99,8 @@ class OpenAIEngine:
     async def wait_ready(self, on_state: Callable[[str], None] | None = None) -> None:
         """Start the host and wait until its model is loaded; `on_state` hears each new state.
 
-        States are "starting", "loading" and "ready". Raises EngineUnavailable with the reason when it cannot be.
+        States are "starting", "loading" and "ready". Raises ModelError with the reason when it cannot be loaded, and
+        EngineUnavailable.
         """
         tell = on_state or (lambda state: None)
         if not self._endpoint.spec:
@@ -114,7 +115,7 @@ class OpenAIEngine:
             if not said:
                 raise EngineUnavailable("The model host died while it loaded the model; see its log.")
             if said["state"] == "failed":
-                raise EngineUnavailable(str(said["error"]))
+                raise ModelError(str(said["error"]))
             if said["state"] != state:
                 state = said["state"]
                 tell(state)
@@ -199,7 +200,8 @@ class OpenAIEngine:
         if self._endpoint.model:
             fields["model"] = self._endpoint.model
         if self._endpoint.extras:
-            fields |= {"document": document, "heal": heal, "stop_token_ids": prompt.stop_ids}
+            name = document.encode("utf-8", "replace").decode()  # JSON has no lone surrogates
+            fields |= {"document": name, "heal": heal, "stop_token_ids": prompt.stop_ids}
         return orjson.dumps(fields)
 
     async def _stream(self, body: bytes) -> AsyncGenerator[Delta, None]:

@@ -266,7 +266,8 @@ async def _json_errors(request: web.Request, handler: Handler) -> web.StreamResp
     except web.HTTPException as error:
         return error_response(error.status, f"{request.method} {request.path}: {error.reason}.")
     except ConnectionError:
-        raise
+        # The client has gone, and a write has found out before the cancellation came: no fault, and no traceback.
+        return error_response(499, "The client has closed the connection.")
     except Exception as error:
         log.exception("request failed")
         return error_response(500, _sentence(error))

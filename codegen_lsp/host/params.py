@@ -13,6 +13,8 @@ from codegen_lsp.prompt.render import render
 MAX_CHOICES = 16
 MAX_TOP_LOGPROBS = 20
 MAX_STOP_CHARS = 1000
+MAX_CHARS_PER_TOKEN = 32
+"""On average over a whole prompt. Text beyond is refused unread: 15 MB would keep the host busy for 17 s."""
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "echo": (False,),
     "best_of": (1,),
@@ -123,6 +125,9 @@ def _encode(prompt: str, suffix: str, served: Served) -> tuple[int, ...]:
     fmt = BY_NAME[served.format]
     if suffix and not fmt.is_fim:
         raise BadRequest("This model cannot fill in the middle; leave suffix out.", "suffix")
+    if len(prompt) + len(suffix) > served.context_window * MAX_CHARS_PER_TOKEN:
+        window = served.context_window
+        raise BadRequest(f"The prompt is too long for the model's window of {window} tokens; shorten it.", "prompt")
     try:
         if suffix:
             return render(Context("", "", prompt, suffix), fmt, served.tokenizer).ids

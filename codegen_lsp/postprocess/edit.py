@@ -71,16 +71,19 @@ def _first_bad_line(code: str, edit: Edit, snapshot: Snapshot, intent: Intent, t
     text = edit.apply(snapshot.text)
     after = parse(text, snapshot.language, edit.span.start, tree, [edit])
     num_before, num_after = len(tree.errors), len(after.errors)
+    start, end = edit.span.start + len(intent.lead), edit.span.start + len(edit.text)
+    errors = after.errors
     if num_after <= num_before < MAX_ERRORS:
-        return None
-    if (
+        if num_before or after.fault is None or not (tree.fault is None or start <= after.fault < end):
+            return None
+        errors = (after.fault,)
+    elif (
         num_before
         and intent.kind is not IntentKind.MID_LINE
         and not parse(intent.indent + code, snapshot.language).errors
     ):
         return None
-    start = edit.span.start + len(intent.lead)
-    inside = [error for error in after.errors if start <= error < edit.span.start + len(edit.text)]
+    inside = [error for error in errors if start <= error < end]
     if num_before or not inside:
         # Where it lies cannot be told. Each try costs a parse of a broken file, so not line by line.
         return (code.count("\n") + 1) // 2

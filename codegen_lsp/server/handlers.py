@@ -26,6 +26,7 @@ from codegen_lsp.server.convert import (
 )
 from codegen_lsp.server.documents import Position
 from codegen_lsp.server.door import ACTION_KIND
+from codegen_lsp.server.orders import is_deliberate
 from codegen_lsp.server.rpc import Code, RpcError
 from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Ask, Session
 from codegen_lsp.text import Edit, Span
@@ -106,14 +107,12 @@ async def inline_completion(session: Session, params: types.InlineCompletionPara
 
 
 async def completion(session: Session, params: types.CompletionParams) -> dict[str, Any]:
-    """textDocument/completion: at once and empty, unless the user asked and the editor has no ghost text."""
+    """textDocument/completion: at once and empty, unless the user asked for it."""
     kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
     uri, position = params.text_document.uri, _position(params.position)
-    ask = None
+    ask = session.ask(uri, position) if kind == types.CompletionTriggerKind.Invoked else None
     # Editors say Invoked for each word that is typed, too; those with ghost text would only have a slower popup.
-    if kind == types.CompletionTriggerKind.Invoked and not session.client.has_inline_completion:
-        ask = session.ask(uri, position, Trigger.INVOKED)
-    if ask is None:
+    if ask is None or (session.client.has_inline_completion and not is_deliberate(ask.snapshot)):
         return {"isIncomplete": True, "items": []}
     offer = await session.slots.newest(("popup", uri), session.suggest(ask, INVOKED_WAIT_S))
     if offer is None or not ask.is_current:

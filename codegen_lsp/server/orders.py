@@ -1,4 +1,4 @@
-"""Which order a code action would carry out: found from the syntax alone, so that the menu opens at once."""
+"""What the user asks for by a menu or a popup: found from the syntax alone, so that it opens at once."""
 
 from __future__ import annotations
 
@@ -35,3 +35,16 @@ def find_order(snapshot: Snapshot) -> Order | None:
         if intent is not None and intent.kind in ORDERS:
             return Order(intent.kind, place)
     return None
+
+
+def is_deliberate(snapshot: Snapshot) -> bool:
+    """Whether a popup at the cursor was called for: at the end of an order, or where no word is being typed."""
+    from codegen_lsp.context.intent import find_intent
+    from codegen_lsp.syntax.parse import parse
+
+    before = snapshot.text[max(0, snapshot.offset - 1) : snapshot.offset]
+    if not (before.isalnum() or before == "_"):
+        return True
+    tree = parse(snapshot.text, snapshot.language, snapshot.offset)
+    intent = find_intent(replace(snapshot, trigger=Trigger.AUTOMATIC), tree)
+    return intent is not None and intent.kind in ORDERS

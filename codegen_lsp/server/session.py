@@ -136,7 +136,9 @@ class Session:
         offset = place if isinstance(place, int) else document.offset(place, self.client.encoding)
         if selected is not None:
             text, offset = selected.edit.apply(text), selected.edit.span.start + len(selected.edit.text)
-        snapshot = Snapshot(path, document.language, text, min(offset, len(text)), document.version, uri, trigger)
+        snapshot = Snapshot(
+            path, document.language, text, min(max(offset, 0), len(text)), document.version, uri, trigger
+        )
         return Ask(snapshot, document, document.revision)
 
     async def suggest(self, ask: Ask, wait_s: float | None) -> Offer | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,6 +40,8 @@ class Language:
     """One step of indentation, where the file does not show its own."""
     grammar: Callable[[], object] | None = None
     """Loads the tree-sitter grammar."""
+    fault: Callable[[str], int | None] | None = None
+    """The language's own parser: the line (0-based) at which it gives a text up, None when it takes it."""
 
     @property
     def brackets(self) -> tuple[str, str]:
@@ -49,6 +53,19 @@ def _python_grammar() -> object:
     import tree_sitter_python
 
     return tree_sitter_python.language()
+
+
+def _python_fault(text: str) -> int | None:
+    """Compiles, and runs nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError as error:
+        return max((error.lineno or 1) - 1, 0)
+    except (ValueError, MemoryError, RecursionError, OverflowError):
+        return 0
+    return None
 
 
 def _quoted(quote: str) -> str:
@@ -78,6 +95,7 @@ PYTHON = Language(
     stub=re.compile(r"pass|\.\.\.|raise NotImplementedError\b.*", re.DOTALL),
     docstrings=True,
     grammar=_python_grammar,
+    fault=_python_fault,
 )
 
 

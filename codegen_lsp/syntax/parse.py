@@ -28,6 +28,7 @@ MAX_ERRORS = 200
 MAX_VISITS = 20_000
 
 _NOT_PLAIN = re.compile(r"[^\x01-\x7f]")
+_LINE_END = re.compile(r"\r\n?|\n")
 _LONE_CR = re.compile(r"\r(?!\n)")
 _TOP_LEVEL = re.compile(r"^(?:def |class |async def |@|import |from )", re.MULTILINE)
 
@@ -54,6 +55,24 @@ class Tree:
         if self._parsed is None:
             return ()
         return tuple(self.window.start + start for start in _errors(self._parsed))
+
+    @cached_property
+    def fault(self) -> int | None:
+        """Start of the line at which the language's own parser gives up: tree-sitter lets wrong indentation pass.
+
+        None when it does not, or cannot be asked: of a part of a text it would complain for the cut.
+        """
+        check = self.language.fault
+        if check is None or len(self.window) != len(self.text):
+            return None
+        source = self._source.decode("ascii")
+        row = check(source)
+        return None if row is None else sum(len(line) + 1 for line in source.split("\n")[:row])
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it begins inside a line, one so long that nothing in it can be understood."""
+        return self.window.start > 0 and self.text[self.window.start - 1] not in "\r\n"
 
     def shape(self) -> str:
         """The tree as text, for comparison in tests."""
@@ -114,9 +133,10 @@ def _window(text: str, around: int) -> Span:
     start = max(0, around - BEFORE)
     if start:
         # A top-level statement is the best place to begin: it is not inside a string.
+        # The next best is any line; in the middle of an endless one nothing can be told.
         found = _TOP_LEVEL.search(text, start, start + MARGIN)
-        line = text.find("\n", start, start + MARGIN)
-        start = found.start() if found else line + 1 if line >= 0 else start
+        line = _LINE_END.search(text, start, around)
+        start = found.start() if found else line.end() if line else start
     return Span(start, min(len(text), around + AFTER))
 
 
@@ -154,7 +174,8 @@ def _errors(parsed: tree_sitter.Tree) -> list[int]:
         node = cursor.node
         if node is None or len(found) == MAX_ERRORS:
             break
-        if node.is_error or node.is_missing:
+        # What is missing can be a node that the cursor does not show (a line end): then its parent counts.
+        if node.is_error or node.is_missing or (node.has_error and not any(map(_is_bad, node.children))):
             found.append(node.start_byte)
         if node.has_error and cursor.goto_first_child():
             continue
@@ -162,3 +183,7 @@ def _errors(parsed: tree_sitter.Tree) -> list[int]:
             if not cursor.goto_parent():
                 return found
     return found
+
+
+def _is_bad(node: tree_sitter.Node) -> bool:
+    return node.has_error or node.is_missing

@@ -12,9 +12,10 @@ import ast
 import hashlib
 import itertools
 import json
+import keyword
 import random
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -170,6 +171,45 @@ def combinations(idiom: Idiom, limit: int, rng: random.Random) -> Iterator[Exerc
         for slot, values in idiom.slots.items():
             rest, at = divmod(rest, len(values))
             choice[slot] = values[at]
+        yield instantiate(idiom, choice)
+
+
+@dataclass(frozen=True)
+class Words:
+    """All slot values of all idioms, by what they look like."""
+
+    names: tuple[str, ...]
+    pairs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, idioms: Iterable[Idiom]) -> Words:
+        """Collected from idioms; sorted, so that a seed always gives the same."""
+        values = {value for idiom in idioms for slot in idiom.slots for value in idiom.slots[slot]}
+        pairs = {value for value in values if slot_has_plural(value)}
+        return cls(tuple(sorted(filter(_is_name, values))), tuple(sorted(pairs)))
+
+
+def _is_name(value: str) -> bool:
+    return value.isidentifier() and value.islower() and len(value) > 2 and not keyword.iskeyword(value)
+
+
+def transplants(idiom: Idiom, words: Words, limit: int, rng: random.Random) -> Iterator[Exercise]:
+    """Fillings with names and numbers of other idioms in the slots that every ask mentions.
+
+    They teach copying from the order rather than the idiom's own lists. A name may clash with one in the code, or make
+    the asserts meaningless: only what holds when it is executed may be used.
+    """
+    texts = (*idiom.asks, *idiom.held)
+    named = {slot for slot in idiom.slots if all(f"${slot}" in text or f"${{{slot}" in text for text in texts)}
+    for _ in range(limit if named else 0):
+        choice = {slot: rng.choice(values) for slot, values in idiom.slots.items()}
+        for slot in sorted(named):
+            if slot_has_plural(choice[slot]):
+                choice[slot] = rng.choice(words.pairs)
+            elif all(map(_is_name, idiom.slots[slot])):
+                choice[slot] = rng.choice(words.names)
+            elif choice[slot].isdigit():
+                choice[slot] = str(rng.randrange(2, 100))
         yield instantiate(idiom, choice)
 
 

@@ -2,8 +2,8 @@
 
     python -m codegen_lsp.training.exercises.validate [TOPIC ...] [--each N] [--out exercises.jsonl]
 
-`--out` writes those that hold, one JSON object a line: what training reads. Each topic runs in its own process, in a
-temporary folder, with limits on time and memory.
+`--out` writes those that hold, and half as many with names from other idioms: what training reads. Each topic
+runs in a process of its own, in a temporary folder, with limits on time and memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from codegen_lsp.training.exercises.idioms import Exercise, combinations, load_idioms, num_combinations, problems
+from codegen_lsp.training.exercises.idioms import (
+    Exercise,
+    Words,
+    combinations,
+    load_idioms,
+    num_combinations,
+    problems,
+    transplants,
+)
 
 SECONDS = 5
 
@@ -59,7 +67,9 @@ def _timed_out(_signal: int, _frame: object) -> None:
 def validate(topics: Iterable[str], each: int, out: TextIO | None) -> int:
     """Check every idiom of the topics; prints one line per fault; returns the number of faults."""
     rng, faults, ran = random.Random(0), 0, 0
-    idioms = [idiom for idiom in load_idioms() if not topics or idiom.topic in topics]
+    everything = load_idioms()
+    words = Words.of(everything)
+    idioms = [idiom for idiom in everything if not topics or idiom.topic in topics]
     for idiom in idioms:
         found = [] if len(idiom.asks) >= 5 and len(idiom.held) >= 2 else ["wants 5 asks and 2 held phrasings"]
         if set(idiom.asks) & set(idiom.held):
@@ -70,6 +80,10 @@ def validate(topics: Iterable[str], each: int, out: TextIO | None) -> int:
             found += fault
             if out and not fault:
                 out.write(json.dumps(asdict(exercise)) + "\n")
+        if out:
+            for exercise in transplants(idiom, words, each // 2, rng):
+                if not problems(exercise) and run_exercise(exercise) is None:
+                    out.write(json.dumps(asdict(exercise)) + "\n")
         for line in sorted(set(found)):
             print(f"{idiom.topic}.toml: {idiom.name}: {line}")
         faults += len(found)
