@@ -285,7 +285,7 @@ def test_bundled_model_writes_code(bundled, tmp_path, capsys):
 
 
 def test_generate_doctor_and_demo(bundled, capsys):
-    assert main(["generate", "return the sum of a list of numbers"]) == 0
+    assert main(["generate", "read a json file and return the list of names"]) == 0
     compile(capsys.readouterr().out, "generated", "exec")
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.count("ok") >= 5

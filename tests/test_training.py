@@ -3,6 +3,7 @@
 import ast
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,18 @@ def test_exercises_hold(topic):
     command = [sys.executable, "-m", validate.__name__, topic, f"--each={EACH}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_transplants_borrow_names_that_the_order_says():
+    found = idioms.load_idioms()
+    idiom = next(idiom for idiom in found if idiom.name == "json_list_of_field")
+    words, own = idioms.Words.of(found), set(idiom.slots["field"])
+    assert len(words.names) > 500
+    borrowed = list(idioms.transplants(idiom, words, 30, random.Random(0)))
+    fields = [re.search(r'\["(\w+)"\]', item.code)[1] for item in borrowed]
+    assert len(set(fields) - own) > 20
+    for field, item in zip(fields, borrowed, strict=True):
+        assert all(field.replace("_", " ") in ask for ask in (*item.asks, *item.held))
 
 
 def test_a_wrong_exercise_is_noticed(tmp_path, monkeypatch):
