@@ -149,11 +149,11 @@ def _covers(window: Span, text: str, around: int) -> bool:
 
 
 def _plain(text: str) -> bytes:
-    """ASCII of the same length with the same structure."""
+    """ASCII of the same length with the same structure: what no identifier may hold stays an error outside strings."""
     if "\r" in text:
         text = _LONE_CR.sub("\n", text)
     if not text.isascii() or "\0" in text:
-        text = _NOT_PLAIN.sub("x", text)
+        text = _NOT_PLAIN.sub(lambda match: "x" if f"x{match[0]}".isidentifier() else "?", text)
     return text.encode("ascii")
 
 

@@ -71,12 +71,16 @@ def encode_chain(chain: Sequence[Piece], path: str, tokenizer: FileTokenizer) ->
 
 
 def corpus_samples(folder: Path, rng: random.Random) -> Iterator[Sample]:
-    """Samples of the training shards, for ever; shards and files come in an order that depends on the seed."""
+    """Samples of the training shards, for ever, in an order that depends on the seed.
+
+    All files are held in memory (a gigabyte) and shuffled: neighbours in a shard are of one package, and a run of steps
+    on one package unlearns the others.
+    """
+    documents = [document for shard in train_shards(folder) for document in read_shard(shard)]
     while True:
-        for shard in rng.sample(train_shards(folder), len(train_shards(folder))):
-            skip = rng.randrange(1, 12)
-            for document in itertools.islice(read_shard(shard), rng.randrange(200), None, skip):
-                yield from from_document(document, rng)
+        rng.shuffle(documents)
+        for document in documents:
+            yield from from_document(document, rng)
 
 
 def exercise_stream(

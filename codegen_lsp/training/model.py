@@ -12,8 +12,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from codegen_lsp.training.batches import Row
 from codegen_lsp.training.recipe import Recipe
 
-CHUNK = 512
+CHUNK = 256
 """Positions whose logits exist at one time."""
+
+
+def has_fast_bf16(device: str) -> bool:
+    """Whether bf16 matrix products pay: on GPUs, and on CPUs with instructions for it (else ten times slower)."""
+    return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def new_model(recipe: Recipe, vocab_size: int, end_id: int, pad_id: int) -> Any:
@@ -74,15 +79,23 @@ class LinearCrossEntropy(torch.autograd.Function):
         )
         states, table = hidden.to(dtype), weight.to(dtype)
         grad_hidden, grad_weight = torch.empty_like(states), torch.zeros_like(weight, dtype=torch.float32)
+        minus_one = torch.full((CHUNK, 1), -1.0, device=hidden.device)
         total = torch.zeros((), device=hidden.device)
         for at in range(0, len(states), CHUNK):
             part, wanted = states[at : at + CHUNK], targets[at : at + CHUNK, None]
             logits = (part @ table.T).float()
-            normaliser = logits.logsumexp(-1, keepdim=True)
-            total += (normaliser - logits.gather(1, wanted)).sum()
-            slope = logits.sub_(normaliser).exp_().scatter_add_(1, wanted, torch.full_like(normaliser, -1.0)).to(dtype)
+            shares = logits.sub_(
+                logits.amax(-1, keepdim=True)
+            )  # in place from here on: shares of probability at the end
+            total -= shares.gather(1, wanted).sum()
+            normaliser = shares.exp_().sum(-1, keepdim=True)
+            total += normaliser.log().sum()
+            slope = shares.div_(normaliser).scatter_add_(1, wanted, minus_one[: len(part)]).to(dtype)
             grad_hidden[at : at + CHUNK] = slope @ table
-            grad_weight += (slope.T @ part).float()
+            if dtype == torch.float32:
+                grad_weight.addmm_(slope.T, part)
+            else:
+                grad_weight += (slope.T @ part).float()
         ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
         return total
 

@@ -23,11 +23,13 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
+from safetensors.torch import load_file
 
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import Row, Source, batches
 from codegen_lsp.training.exercises.idioms import read_exercises
-from codegen_lsp.training.model import loss_sum, new_model, to_tensors
+from codegen_lsp.training.model import has_fast_bf16, loss_sum, new_model, to_tensors
+from codegen_lsp.training.muon import Muon
 from codegen_lsp.training.recipe import Recipe, load_recipe
 
 SAVE_SECONDS = 240
@@ -57,7 +59,8 @@ class Trainer:
         matrices = [weight for weight in blocks.values() if weight.ndim == 2]
         others = [weight for weight in blocks.values() if weight.ndim != 2]
         others += [self.model.model.embed_tokens.weight, self.model.model.norm.weight]
-        muon = torch.optim.Muon(matrices, lr=recipe.muon_lr, momentum=0.95, weight_decay=0.01)
+        self.is_bf16 = recipe.autocast and has_fast_bf16(device)
+        muon = Muon(matrices, recipe.muon_lr, dtype=torch.bfloat16 if self.is_bf16 else torch.float32)
         adam = torch.optim.AdamW(others, lr=recipe.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
         self.optimizers: tuple[torch.optim.Optimizer, ...] = (muon, adam)
         self.rates = (recipe.muon_lr, recipe.adam_lr)
@@ -68,7 +71,7 @@ class Trainer:
         total, count = 0.0, sum(row.num_learnt for row in batch)
         for part in _micro_batches(batch):
             ids, counted = to_tensors(part, self.pad, self.device)
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.autocast):
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.is_bf16):
                 loss, _ = loss_sum(self.model, ids, counted)
             torch.autograd.backward(loss / count)
             total += loss.item()
@@ -94,6 +97,15 @@ class Trainer:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+
+    def start_from(self, folder: Path) -> None:
+        """Take the weights of an exported model of the same shape; optimisers and counters begin anew."""
+        weights = load_file(folder / "model.safetensors", self.device)
+        missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        if unexpected or set(missing) - {"lm_head.weight"}:  # tied to the embedding, so not stored
+            raise ValueError(
+                f"{folder} has other weights than the recipe {self.recipe.name}: {[*missing, *unexpected][:3]}"
+            )
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same recipe."""
@@ -150,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("recipe", help="a row of recipes.toml")
     options.add_argument("--run", type=Path, required=True, help="folder of the run; resumed when it holds state.pt")
+    options.add_argument("--init", type=Path, help="model folder whose weights a new run starts from")
     options.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
     options.add_argument("--corpus", type=Path, help="folder with train-*.jsonl.xz; without it, exercises alone")
     options.add_argument("--minutes", type=float, default=1.0, help="budget of this call (default: 1)")
@@ -179,6 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     trainer = Trainer(recipe, tokenizer, tokenizer.vocab_size, args.device)
     if (args.run / "state.pt").exists():
         trainer.load(args.run / "state.pt")
+    elif args.init:
+        trainer.start_from(args.init)
     share = recipe.exercises if args.exercises is None else args.exercises
     exercises = [item for item in read_exercises(args.items) if not item.is_held_out] if share else []
     seed = args.seed + trainer.progress.steps

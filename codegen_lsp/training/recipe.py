@@ -27,7 +27,7 @@ class Recipe:
     adam_lr: float
     warmup_steps: int
     autocast: bool
-    """bf16 activations; weights and optimiser state stay fp32."""
+    """bf16 activations where the device is fast at them; weights and optimiser state stay fp32."""
     topics: Mapping[str, float] = field(default_factory=dict)
     """Chance that an exercise of a topic is taken when its turn comes; 1 for topics not named."""
 
