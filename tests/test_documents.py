@@ -15,7 +15,7 @@ from lsp_client import (
 
 from codegen_lsp.server.convert import changes_of, shown_path
 from codegen_lsp.server.documents import Change, Document
-from codegen_lsp.text import Encoding
+from codegen_lsp.text import Encoding, LineIndex
 
 URI = "file:///w/a.py"
 ALPHABET = ["a", "b", " ", "\n", "\r", "\r\n", "\f", "\v", "\x1c", "\x85", "\u2028", "\u2029", "é", "中", "😀",
@@ -64,10 +64,17 @@ def test_random_edits_agree_with_the_reference(encoding: Encoding) -> None:
             text = text[:start] + new + text[end:]
             document.update(version, [Change(new, places[0], places[1])], encoding)
             assert document.text == text
+            assert document.num_lines == LineIndex(text).num_lines
             place = (rng.randrange(12), rng.randrange(14))
             offset = document.offset(place, encoding)
             assert offset == reference_offset(text, *place, encoding)
             assert document.offset(document.position(offset, encoding), encoding) == offset
+
+
+def test_a_line_end_whose_halves_meet_is_one() -> None:
+    document = Document(URI, "python", 1, "a\rb\nc")
+    document.update(2, [Change("", (1, 0), (1, 1)), Change("x", (1, 0), (1, 0))], Encoding.UTF16)
+    assert document.text == "a\r\nxc"
 
 
 def test_ten_thousand_edits_of_a_large_file_are_quick() -> None:

@@ -95,11 +95,13 @@ class Document:
             self._lines, self._text = split_lines(change.text), change.text
             return
         start, end = sorted((self._locate(change.start, encoding), self._locate(change.end, encoding)))
-        if start[0] == end[0] and "\n" not in change.text and "\r" not in change.text:
-            line = self._lines[start[0]]
-            self._lines[start[0]] = line[: start[1]] + change.text + line[end[1] :]
-        else:
+        line = self._lines[start[0]]
+        edited = line[: start[1]] + change.text + line[end[1] :]
+        # A line that is left empty may have parted a \r before it from its own \n: the two become one line end.
+        if start[0] != end[0] or "\n" in change.text or "\r" in change.text or edited.startswith("\n"):
             self._replace_lines(start, end, change.text)
+        else:
+            self._lines[start[0]] = edited
 
     def _replace_lines(self, start: Position, end: Position, text: str) -> None:
         # One line more on each side: there a \r and a \n may meet, or part.
