@@ -75,6 +75,8 @@ class _Answer:
     """(text, log-probability) of each token; one piece a delta, and 0.0, when the engine gives none."""
     has_logprobs: bool = False
     is_cut: bool = False
+    is_cancelled: bool = False
+    """A newer request took its place: what came is no answer."""
     usage: dict[str, float] = field(default_factory=dict)
 
     def take(self, delta: Delta) -> None:
@@ -87,6 +89,7 @@ class _Answer:
             self.pieces.append((delta.text, 0.0))
         self.usage.update(delta.usage)
         self.is_cut |= delta.finish == "length"
+        self.is_cancelled |= delta.finish == "cancelled"
 
     def confidence(self, num_chars: int) -> float:
         """exp(mean log-probability) of the tokens that make up the first characters; 0 when unknown."""
@@ -191,7 +194,7 @@ async def _read(deltas: AsyncGenerator[Delta, None], stream: Stream, answer: _An
 def _finish(request: _Request, stream: Stream, answer: _Answer) -> Completion:
     """Filters, the edit, and whether it is good enough to be offered."""
     intent = request.intent
-    raw = stream.flush(answer.is_cut)
+    raw = "" if answer.is_cancelled else stream.flush(answer.is_cut)
     text, filters = trim(raw, intent, stream.site)
     fitted = _fit(text, request, stream.site)
     edit, kept = fitted or (None, "")

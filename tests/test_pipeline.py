@@ -58,6 +58,18 @@ async def test_generation_is_closed_when_the_answer_is_complete() -> None:
     assert (done.text, done.stop, engine.num_cancelled) == ("1", StopReason.SYNTAX, 1)
 
 
+async def test_half_an_answer_is_none() -> None:
+    class Preempted(ScriptedEngine):
+        async def generate(
+            self, prompt: Prompt, params: SamplingParams, *, document: str, heal: bool
+        ) -> AsyncIterator[Delta]:
+            yield Delta("first = 1\nsecond", logprobs=(-0.1,), tokens=("first = 1\nsecond",))
+            yield Delta("", finish="cancelled")
+
+    done = await ask("# two numbers\n⟦⟧\n", Preempted([""]))
+    assert (done.edit, done.stop) == (None, StopReason.EMPTY)
+
+
 async def test_cancelling_closes_the_generation() -> None:
     class Endless(ScriptedEngine):
         closed = False
