@@ -38,6 +38,8 @@ class ScriptedEngine:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.num_failed = 0
+        self.newest: dict[str, object] = {}
+        """The newest request of each document: like our host, it ends the older ones."""
 
     def note(self, event: str) -> None:
         if self.script.log:
@@ -56,7 +58,11 @@ class ScriptedEngine:
     ) -> AsyncGenerator[Delta, None]:
         self.note("generate")
         try:
+            request = self.newest[document] = object()
             await asyncio.sleep(self.script.delay_s)
+            if self.newest[document] is not request:
+                yield Delta("", finish="cancelled")
+                return
             if self.script.panics:
                 raise SystemExit(3)
             if self.num_failed < self.script.fails:

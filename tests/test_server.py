@@ -152,6 +152,17 @@ async def test_the_popup_is_answered_at_once_unless_asked() -> None:
         assert item["textEdit"]["newText"] == "return 1"
 
 
+async def test_the_popup_and_the_ghost_text_do_not_end_each_other() -> None:
+    async with scripted(delay_s=0.2) as client:
+        await client.initialize()
+        uri = client.open("# add two numbers\n")
+        await until_state(client, "ready")
+        ghost = client.inline(uri, 0, 17)
+        place = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 17}}
+        assert (await client.request("textDocument/completion", {**place, "context": {"triggerKind": 1}}))["items"]
+        assert await client.items(ghost)
+
+
 @pytest.mark.parametrize(
     ("line", "column", "kind", "num_items"),
     [(1, 20, 1, 1), (2, 4, 1, 1), (3, 12, 1, 0), (3, 8, 1, 0), (2, 4, 3, 0), (1, 20, 3, 0)],
@@ -227,6 +238,22 @@ async def test_without_resolve_a_command_applies_the_edit() -> None:
         assert await client.command(command["command"], *command["arguments"]) is True
         (applied,) = [request for request in client.requests if request["method"] == "workspace/applyEdit"]
         assert applied["params"]["edit"]["changes"][uri][0]["newText"] == "return 1"
+
+
+async def test_an_order_is_in_flight_and_says_why_it_failed() -> None:
+    async with scripted(delay_s=0.3, fails=1) as client:
+        client.answers["workspace/applyEdit"] = {"applied": True}
+        await client.initialize()
+        uri = client.open(PROGRAM)
+        (action,) = await client.request("textDocument/codeAction", here(uri, 2, 8))
+        await until_state(client, "ready")
+        first = client.ask("workspace/executeCommand", action["command"])
+        assert (await client.command("codegen.inspect"))["requests_in_flight"] == 1
+        second = client.ask("workspace/executeCommand", action["command"])
+        older, newer = await asyncio.wait_for(asyncio.gather(first, second), 5)
+        assert older["error"]["message"] == "A newer request took its place."
+        assert newer["error"]["message"] == "killed"
+        assert (await asyncio.wait_for(client.ask("workspace/executeCommand", action["command"]), 5))["result"] is True
 
 
 # The model

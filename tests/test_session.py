@@ -17,7 +17,7 @@ from codegen_lsp.server.convert import Selected, inline_items
 from codegen_lsp.server.documents import Change, Document
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.model import Loaded, State
-from codegen_lsp.server.session import Session
+from codegen_lsp.server.session import MAX_PATH, Purpose, Session
 from codegen_lsp.server.suggestions import Suggestions
 from codegen_lsp.settings import Settings
 from codegen_lsp.text import Edit, Encoding, Span
@@ -115,6 +115,13 @@ class FakeEditor:
         return {"max_tokens": 7}
 
 
+class SilentEditor(FakeEditor):
+    """One that cannot be asked for settings."""
+
+    async def pull_settings(self) -> Any:
+        return None
+
+
 class Bench:
     """A session whose model answers `answer` when `gate` is open."""
 
@@ -126,7 +133,7 @@ class Bench:
         self.error: Exception | None = None
         self.editor = FakeEditor()
         self.engines: list[ScriptedEngine] = []
-        monkeypatch.setattr(Session, "_complete", lambda _, snapshot, loaded: self.complete(snapshot, loaded))
+        monkeypatch.setattr(Session, "_complete", lambda _, ask, loaded: self.complete(ask.snapshot, loaded))
         self.session = Session(Client(options=options), self.editor, lambda _: self.engine(script))
         self.session.open(URI, "python", 1, "x = \n")
 
@@ -144,7 +151,7 @@ class Bench:
     def suggest(self, column: int, trigger: Trigger = Trigger.INVOKED) -> asyncio.Task[Any]:
         ask = self.session.ask(URI, (0, column), trigger)
         assert ask
-        return asyncio.create_task(self.session.slots.newest("slot", self.session.suggest(ask, 5.0)))
+        return asyncio.create_task(self.session.slots.newest(ask.slot, self.session.suggest(ask, 5.0)))
 
     def type(self, column: int, text: str, end: int | None = None) -> None:
         version = self.session.documents[URI].version + 1
@@ -193,8 +200,46 @@ async def test_an_answer_for_a_closed_document_is_dropped(monkeypatch: pytest.Mo
     bench.session.close_document(URI)
     if reopens:
         bench.session.open(URI, "python", 1, "x = \n")
+    assert await asyncio.wait_for(asked, 1) is None, "it has not waited for the model"
     bench.gate.set()
-    assert await asked is None
+
+
+async def test_a_document_in_another_language_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    assert await bench.suggest(4) is not None
+    bench.session.open(URI, "javascript", 1, "x = \n")
+    assert await bench.suggest(4) is not None
+    assert bench.num_asked == 2
+
+
+async def test_what_the_engine_takes_for_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    async def complete(snapshot: Snapshot, *_: object, **__: object) -> Completion:
+        names.append(snapshot.uri)
+        return Completion(None, "", StopReason.EMPTY, 0.0)
+
+    monkeypatch.setattr("codegen_lsp.pipeline.complete", complete)
+    for _ in range(2):  # two editors with the same file
+        session = Session(Client(), FakeEditor(), lambda _: ScriptedEngine(PLAIN))
+        session.open(URI, "python", 1, "x = \n")
+        for purpose in (Purpose.GHOST_TEXT, Purpose.POPUP, Purpose.ORDER, Purpose.GHOST_TEXT):
+            ask = session.ask(URI, (0, 4), purpose=purpose)
+            assert ask
+            assert await session.write(ask, 5.0) is None
+        await session.close()
+    assert [names.index(name) for name in names] == [0, 1, 2, 0, 4, 5, 6, 4]
+
+
+async def test_a_long_path_leaves_room_for_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, options={"disabledGlobs": ["*/secret/*"]})
+    for uri in ("file:///" + "x" * 4000 + "/a.py", "file:///secret/" + "x" * 4000 + "/a.py"):
+        bench.session.open(uri, "python", 1, "x = \n")
+    asked, refused = (bench.session.ask(uri, 4) for uri in list(bench.session.documents)[1:])
+    assert asked
+    assert asked.snapshot.path.endswith("x/a.py")
+    assert len(asked.snapshot.path) == MAX_PATH
+    assert refused is None
 
 
 async def test_random_races_never_offer_a_stale_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,6 +358,16 @@ async def test_older_versions_are_ignored(monkeypatch: pytest.MonkeyPatch) -> No
     bench.session.change("file:///unknown", 1, [Change("x")])
     bench.session.change(URI, None, [Change("six")])
     assert bench.session.documents[URI].version == 6
+
+
+@pytest.mark.parametrize("later", [None, {}, {"temperature": 0.5}])
+async def test_what_initialize_said_stays(later: object) -> None:
+    session = Session(Client(options={"maxTokens": 9}), SilentEditor(), lambda _: ScriptedEngine(Script()))
+    await session.configure(later)
+    assert session.settings.completion.max_tokens == 9
+    await session.configure({"maxTokens": 8})
+    await session.configure({"maxTokens": None})
+    assert session.settings.completion.max_tokens is None
 
 
 def test_settings_of_the_command_line_win() -> None:

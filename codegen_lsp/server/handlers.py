@@ -28,7 +28,7 @@ from codegen_lsp.server.documents import Position
 from codegen_lsp.server.door import ACTION_KIND
 from codegen_lsp.server.orders import is_deliberate
 from codegen_lsp.server.rpc import Code, RpcError
-from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Ask, Session
+from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Ask, Purpose, Session
 from codegen_lsp.text import Edit, Span
 
 TITLES = {
@@ -73,7 +73,9 @@ def did_close(session: Session, params: Any) -> None:
 def did_change_configuration(session: Session, params: Any) -> None:
     """workspace/didChangeConfiguration"""
     settings = field(params, "settings")
-    session.slots.start(session.configure(field(settings, "codegen") or settings))
+    if isinstance(settings, dict) and "codegen" in settings:
+        settings = settings["codegen"]
+    session.slots.start(session.configure(settings))
 
 
 def did_change_workspace_folders(session: Session, params: Any) -> None:
@@ -96,7 +98,7 @@ async def inline_completion(session: Session, params: types.InlineCompletionPara
     if ask is None:
         return {"items": []}
     wait_s = INVOKED_WAIT_S if trigger is Trigger.INVOKED else AUTOMATIC_WAIT_S
-    offer = await session.slots.newest(("inline", uri), session.suggest(ask, wait_s))
+    offer = await session.slots.newest(ask.slot, session.suggest(ask, wait_s))
     if offer is None or (selected and not ask.is_current):
         return {"items": []}
     edit = selected.joined(offer.edit) if selected else offer.edit
@@ -110,11 +112,12 @@ async def completion(session: Session, params: types.CompletionParams) -> dict[s
     """textDocument/completion: at once and empty, unless the user asked for it."""
     kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
     uri, position = params.text_document.uri, _position(params.position)
-    ask = session.ask(uri, position) if kind == types.CompletionTriggerKind.Invoked else None
+    is_invoked = kind == types.CompletionTriggerKind.Invoked
+    ask = session.ask(uri, position, purpose=Purpose.POPUP) if is_invoked else None
     # Editors say Invoked for each word that is typed, too; those with ghost text would only have a slower popup.
     if ask is None or (session.client.has_inline_completion and not is_deliberate(ask.snapshot)):
         return {"isIncomplete": True, "items": []}
-    offer = await session.slots.newest(("popup", uri), session.suggest(ask, INVOKED_WAIT_S))
+    offer = await session.slots.newest(ask.slot, session.suggest(ask, INVOKED_WAIT_S))
     if offer is None or not ask.is_current:
         return {"isIncomplete": True, "items": []}
     items = popup_items(ask.document, offer.edit, ask.snapshot.offset, offer.number, session.client.encoding)
@@ -194,12 +197,14 @@ async def _written(session: Session, data: Any) -> dict[str, Any]:
     document = session.documents.get(uri)
     if document is None or offset is None or document.version != version:
         raise RpcError(Code.CONTENT_MODIFIED, "the document has changed")
-    ask = session.ask(uri, offset)
+    ask = session.ask(uri, offset, purpose=Purpose.ORDER)
     if ask is None:
         raise RpcError(Code.REQUEST_FAILED, "Nothing is written in this file: it is switched off or too large.")
-    edit = await session.write(ask, None)
+    edit = await session.slots.newest(ask.slot, session.write(ask, None))
     if not ask.is_current:
         raise RpcError(Code.CONTENT_MODIFIED, "the document has changed")
+    if edit is None and session.slots.is_taken(ask.slot):
+        raise RpcError(Code.REQUEST_FAILED, "A newer request took its place.")
     if edit is None:
         raise RpcError(Code.REQUEST_FAILED, session.model.error or "The model has no suggestion here.")
     return workspace_edit(document, edit, session.client.encoding, versioned=session.client.has_document_changes)

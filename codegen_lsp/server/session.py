@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from codegen_lsp.core import Completion, IntentKind, Snapshot, Trigger
 from codegen_lsp.errors import EngineError
@@ -32,6 +34,16 @@ MAX_CHARS = 20_000_000
 AUTOMATIC_WAIT_S = 0.3
 """An automatic request gets an empty answer when the model takes longer to be there."""
 INVOKED_WAIT_S = 5.0
+MAX_PATH = 200
+"""Characters of a path that the model is shown, its end: more would take the place of the text."""
+
+
+class Purpose(StrEnum):
+    """What an answer is for. A newer request of a document takes the place of an older one for the same purpose."""
+
+    GHOST_TEXT = "ghost-text"
+    POPUP = "popup"
+    ORDER = "order"
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,12 @@ class Ask:
     snapshot: Snapshot
     document: Document
     revision: int
+    purpose: Purpose
+
+    @property
+    def slot(self) -> tuple[Purpose, str]:
+        """Where it runs."""
+        return self.purpose, self.document.uri
 
     @property
     def is_current(self) -> bool:
@@ -58,7 +76,9 @@ class Session:
         self.editor = editor
         self.overrides = dict(overrides or {})
         """Settings of the command line; they win."""
-        self.settings = self._parsed(client.options)
+        self._initial = self._laid_over(Settings(), client.options)
+        """What `initialize` said. Some editors say it only there, and send empty settings afterwards."""
+        self.settings = self._laid_over(self._initial, self.overrides)
         self.documents: dict[str, Document] = {}
         self.roots = client.roots
         self.model = Model(factory, self.settings, editor)
@@ -68,11 +88,14 @@ class Session:
         self.stop_host: Callable[[Settings, str], Awaitable[None]] | None = None
         """Stops the host of a model folder."""
         self.slots = Slots()
+        self._name = os.urandom(4).hex()
+        """Tells our documents from those of the host's other clients, which may have the same names."""
 
     # Documents
 
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         """A document of the editor; an older one of the same name is replaced."""
+        self.close_document(uri)
         self.documents[uri] = Document(uri, language, version, text)
         if self.settings.refusal(language, shown_path(uri, self.roots)) is None:
             self.slots.start(self.model.ready(None))  # So that the model is there at the first keystroke.
@@ -91,15 +114,20 @@ class Session:
     def close_document(self, uri: str) -> None:
         """Forget a document; what is still running for it is dropped."""
         document = self.documents.pop(uri, None)
-        if document is not None:
-            document.revision += 1
+        if document is None:
+            return
+        document.revision += 1
+        for purpose in Purpose:
+            self.slots.drop((purpose, uri))
+        self.suggestions.forget_document(uri)
 
     # Settings
 
     async def configure(self, raw: object) -> None:
-        """New settings from the editor (asked for when None); another engine only when its settings have changed."""
-        raw = await self.editor.pull_settings() if raw is None else raw
-        old, self.settings = self.settings, self._parsed(raw)
+        """New settings from the editor (asked for when it says none); another engine only when its settings change."""
+        raw = await self.editor.pull_settings() if raw is None or raw == {} else raw
+        said = self._laid_over(self._initial, raw)
+        old, self.settings = self.settings, self._laid_over(said, self.overrides)
         if old.engine != self.settings.engine:
             await self.restart_engine()
 
@@ -111,17 +139,21 @@ class Session:
             await self.stop_host(self.settings, info.folder)
         await self.model.reset(self.settings)
 
-    def _parsed(self, raw: object) -> Settings:
-        settings, problems = parse(raw)
-        settings, more = parse(self.overrides, base=settings)
-        if problems or more:
-            self.editor.show("codegen-lsp settings: " + "; ".join([*problems, *more])[:1000])
+    def _laid_over(self, base: Settings, raw: object) -> Settings:
+        settings, problems = parse(raw, base=base)
+        if problems:
+            self.editor.show("codegen-lsp settings: " + "; ".join(problems)[:1000])
         return settings
 
     # Suggestions
 
     def ask(
-        self, uri: str, place: Position | int, trigger: Trigger = Trigger.INVOKED, selected: Selected | None = None
+        self,
+        uri: str,
+        place: Position | int,
+        trigger: Trigger = Trigger.INVOKED,
+        selected: Selected | None = None,
+        purpose: Purpose = Purpose.GHOST_TEXT,
     ) -> Ask | None:
         """Freeze what a request may read; None where nothing is to be offered. `place`: position or offset."""
         document = self.documents.get(uri)
@@ -136,10 +168,9 @@ class Session:
         offset = place if isinstance(place, int) else document.offset(place, self.client.encoding)
         if selected is not None:
             text, offset = selected.edit.apply(text), selected.edit.span.start + len(selected.edit.text)
-        snapshot = Snapshot(
-            path, document.language, text, min(max(offset, 0), len(text)), document.version, uri, trigger
-        )
-        return Ask(snapshot, document, document.revision)
+        offset = min(max(offset, 0), len(text))
+        snapshot = Snapshot(path[-MAX_PATH:], document.language, text, offset, document.version, uri, trigger)
+        return Ask(snapshot, document, document.revision, purpose)
 
     async def suggest(self, ask: Ask, wait_s: float | None) -> Offer | None:
         """What to offer; None when there is nothing, or when it would not fit the text any more."""
@@ -151,7 +182,11 @@ class Session:
             return offer
         if ask.snapshot.trigger is Trigger.AUTOMATIC:
             await asyncio.sleep(self.settings.completion.debounce_ms / 1000)
-        edit = await self.write(ask, wait_s)
+        try:
+            edit = await self.write(ask, wait_s)
+        except EngineError as error:
+            log_error("completion", error)
+            return None
         if edit is None:
             return None
         # Ghost text can only be inserted at the cursor; where that is not enough, the popup may still take the edit.
@@ -161,23 +196,24 @@ class Session:
         return rest(suggestion, now) if now else None
 
     async def write(self, ask: Ask, wait_s: float | None) -> Edit | None:
-        """Ask the model. The edit fits the snapshot."""
+        """Ask the model; None when it is not there or has nothing. The edit fits the snapshot. Raises EngineError."""
         loaded = await self.model.ready(wait_s, insist=ask.snapshot.trigger is Trigger.INVOKED)
         if loaded is None:
             return None
         try:
-            completion = await self._complete(ask.snapshot, loaded)
-        except EngineError as error:
+            completion = await self._complete(ask, loaded)
+        except EngineError:
             # The host was killed, or left because it was idle. The next request finds or starts one.
-            log_error("completion", error)
             self.model.lost()
-            return None
+            raise
         return completion.edit
 
-    async def _complete(self, snapshot: Snapshot, loaded: Loaded) -> Completion:
+    async def _complete(self, ask: Ask, loaded: Loaded) -> Completion:
         # Imported here: tree-sitter would delay the answer to `initialize`.
         from codegen_lsp.pipeline import Options, complete
 
+        # The engine ends an older request of the same name: that must not be another editor's, or for another purpose.
+        snapshot = replace(ask.snapshot, uri=":".join((self._name, *ask.slot)))
         wanted = self.settings.completion
         options = Options(wanted.max_tokens, temperature=wanted.temperature, min_confidence=wanted.min_confidence)
         return await complete(

@@ -20,9 +20,7 @@ class Slots:
 
     async def newest(self, slot: Hashable, work: Coroutine[Any, Any, T]) -> T | None:
         """Run in a slot; what runs there already is cancelled, and its caller gets None at once."""
-        older = self._slots.get(slot)
-        if older is not None:
-            older.cancel()
+        self.drop(slot)
         task = begin(work)
         self._slots[slot] = task
         self.num_waiting += 1
@@ -37,6 +35,16 @@ class Slots:
             self.num_waiting -= 1
             if self._slots.get(slot) is task:
                 del self._slots[slot]
+
+    def is_taken(self, slot: Hashable) -> bool:
+        """Whether something runs in a slot."""
+        return slot in self._slots
+
+    def drop(self, slot: Hashable) -> None:
+        """Cancel what runs in a slot; its caller gets None at once."""
+        task = self._slots.get(slot)
+        if task is not None:
+            task.cancel()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run something in the background, for no longer than the session lives."""

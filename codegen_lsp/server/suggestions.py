@@ -64,6 +64,11 @@ class Suggestions:
         """Drop one that was accepted."""
         self._kept.pop(number, None)
 
+    def forget_document(self, uri: str) -> None:
+        """Drop those of a document: opened again, it may be in another language."""
+        for number in [number for number, kept in self._kept.items() if kept.uri == uri]:
+            del self._kept[number]
+
     def clear(self) -> None:
         """Drop all."""
         self._kept.clear()
