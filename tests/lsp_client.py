@@ -33,7 +33,7 @@ class LspClient:
         self.requests: list[Json] = []
         """Requests of the server; each was answered with null."""
         self.answers: dict[str, Any] = {}
-        """Results for requests of the server, by method, instead of null."""
+        """Results for requests of the server, by method, instead of null; an exception is answered as an error."""
         self.encoding = "utf-16"
         self._sent: Counter[Any] = Counter()
         self._received: Counter[Any] = Counter()
@@ -180,10 +180,15 @@ class LspClient:
         for future in [future for futures in self._waiting.values() for future in futures if not future.done()]:
             future.set_exception(AssertionError("the server has ended without a reply"))
 
+    def _answer(self, number: Any, answer: Any) -> None:
+        is_error = isinstance(answer, Exception)
+        said = {"error": {"code": -32603, "message": str(answer)}} if is_error else {"result": answer}
+        self.send({"jsonrpc": "2.0", "id": number, **said})
+
     def _sort(self, message: Json) -> None:
         if "method" in message and "id" in message:
             self.requests.append(message)
-            self.send({"jsonrpc": "2.0", "id": message["id"], "result": self.answers.get(message["method"])})
+            self._answer(message["id"], self.answers.get(message["method"]))
         elif "method" in message:
             self.notifications.append(message)
         else:

@@ -274,6 +274,23 @@ async def test_progress_while_the_model_loads() -> None:
         assert await client.items(client.inline(uri, 0, 17, kind=2))
 
 
+async def test_an_editor_that_refuses() -> None:
+    async with scripted(load_s=0.6, answer="return 1\n") as client:
+        methods = ("window/workDoneProgress/create", "workspace/configuration", "workspace/applyEdit")
+        client.answers = {method: RuntimeError("no") for method in methods}
+        await client.initialize({"window": {"workDoneProgress": True}, "workspace": {"configuration": True}})
+        uri = client.open(PROGRAM)
+        client.notify("workspace/didChangeConfiguration", {"settings": {"codegen": {"maxTokens": 9}}})
+        client.notify("workspace/didChangeConfiguration", {"settings": None})
+        await until_state(client, "ready")
+        (action,) = await client.request("textDocument/codeAction", here(uri, 6, 8))
+        assert await client.command("codegen.write", *action["command"]["arguments"]) is False
+        assert (await client.command("codegen.inspect"))["settings"]["completion"]["max_tokens"] == 9
+        assert {request["method"] for request in client.requests} == set(methods)
+        assert client.notifications == []
+    assert "work in the background failed: RpcError" in client.log
+
+
 async def test_one_message_when_there_is_no_model() -> None:
     async with scripted(unavailable="There is no model; run codegen-lsp pull.") as client:
         await client.initialize()
@@ -292,6 +309,9 @@ async def test_the_engine_may_die_and_panic() -> None:
         assert await client.items(client.inline(uri, 0, 17)) == []
         assert await client.items(client.inline(uri, 0, 17)) == []
         assert await client.items(client.inline(uri, 0, 17)) != []
+    assert client.log.count("EngineFailed") == 2
+    assert "Traceback" not in client.log
+    assert "File " not in client.log
     async with scripted(panics=True) as client:
         await client.initialize()
         uri = client.open("# add two numbers\n")

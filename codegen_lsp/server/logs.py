@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import traceback
 
+from codegen_lsp.errors import CodegenError
+from codegen_lsp.server.rpc import RpcError
+
 logger = logging.getLogger("codegen_lsp")
 
 
@@ -16,6 +19,10 @@ def configure(level: str) -> None:
 
 
 def log_error(what: str, error: BaseException) -> None:
-    """Log where an error came from, without its message: that may quote the user's text."""
-    places = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("%s failed: %s\n%s", what, type(error).__name__, places)
+    """Log where an error came from, without its message: that may quote the user's text.
+
+    What was foreseen, such as a model host that is gone or an editor that refuses, is a line and no traceback.
+    """
+    is_foreseen = isinstance(error, CodegenError | RpcError | TimeoutError)
+    places = "" if is_foreseen else "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s failed: %s%s", what, type(error).__name__, places and f"\n{places.rstrip()}")

@@ -42,7 +42,7 @@ class Editor(Protocol):
         """Apply a workspace edit; whether the editor did."""
 
     async def pull_settings(self) -> Any:
-        """The editor's settings of ours; None when it cannot be asked."""
+        """The editor's settings of ours; None when it cannot be asked. Raises when it does not say."""
 
 
 class State(StrEnum):

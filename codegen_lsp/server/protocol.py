@@ -55,7 +55,7 @@ class Protocol(LanguageServerProtocol):
         self._send_data({"jsonrpc": "2.0", "method": method, "params": params})
 
     async def ask(self, method: str, params: Any) -> Any:
-        """Send a request; its result, None when the client answers with an error."""
+        """Send a request; its result. Raises RpcError when the client answers with an error."""
         number = f"codegen-{next(self._numbers)}"
         self._asked[number] = asyncio.get_running_loop().create_future()
         try:
@@ -146,7 +146,10 @@ class Protocol(LanguageServerProtocol):
         """An answer of the client to a request of ours."""
         future = self._asked.get(message.number) if message.number is not None else None
         if future is not None and not future.done():
-            future.set_result(message.result)
+            if message.error is None:
+                future.set_result(message.result)
+            else:
+                future.set_exception(RpcError(Code.REQUEST_FAILED, "the editor answered with an error"))
         elif not message.is_answered:
             raise RpcError(Code.INVALID_REQUEST, "a request has a method", message.number)
         else:

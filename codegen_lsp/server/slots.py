@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Hashable
 from typing import Any, TypeVar
 
+from codegen_lsp.server.logs import log_error
+
 T = TypeVar("T")
 
 
@@ -47,10 +49,16 @@ class Slots:
             task.cancel()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run something in the background, for no longer than the session lives."""
+        """Run something in the background, for no longer than the session lives; nobody waits, so errors are logged."""
         task = begin(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log_error("work in the background", error)
 
     async def close(self) -> None:
         """Cancel everything and wait until it has ended."""
