@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -100,6 +101,10 @@ def test_bad_files_get_one_sentence(tmp_path, capsys, content, place, said):
         (["generate", "x", "--device", "abacus"], 2, "device"),
         (["generate", "x", "--dtype", "int3"], 2, "dtype"),
         (["complete", "--jsonl", "--seed", str(1 << 64)], 2, "--seed must fit"),
+        (["complete", "--jsonl", "--write"], 2, "go with FILE:LINE"),
+        (["generate", "x", "--api-key-env", "NO_SUCH_KEY"], 2, "NO_SUCH_KEY is not set"),
+        (["demo", "--sample", "no-such-sample.py"], 3, "no-such-sample.py"),
+        (["demo", "--sample", __file__], 3, "has no"),
     ],
 )
 def test_wrong_usage_gets_one_sentence(home, capsys, args, code, said):
@@ -122,7 +127,7 @@ def test_write_keeps_mode_and_leaves_nothing_behind(tmp_path):
     path.write_text("old")
     path.chmod(0o754)
     link.symlink_to(path)
-    files.write_text(link, "new\r\nß\n")
+    files.write_text(link, "new\r\nß\n", "old")
     assert path.read_bytes() == "new\r\nß\n".encode()
     assert stat.S_IMODE(path.stat().st_mode) == 0o754
     assert link.is_symlink()
@@ -138,7 +143,7 @@ def test_a_failed_write_loses_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(FileError, match="No space left"):
-        files.write_text(path, "new")
+        files.write_text(path, "new", "old")
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.py"]
 
@@ -148,8 +153,32 @@ def test_a_byte_order_mark_is_kept_and_not_seen(tmp_path):
     path.write_bytes(b"\xef\xbb\xbf# x\r\n")
     snapshot = files.snapshot_at(files.parse_place(f"{path}:1:1"))
     assert (snapshot.text, snapshot.offset) == ("# x\r\n", 0)
-    files.write_text(path, "y = 1\r\n")
+    files.write_text(path, "y = 1\r\n", "# x\r\n")
     assert path.read_bytes() == b"\xef\xbb\xbfy = 1\r\n"
+
+
+def test_what_somebody_saved_meanwhile_is_not_lost(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("theirs")
+    with pytest.raises(FileError, match="changed meanwhile"):
+        files.write_text(path, "ours", "as it was read")
+    assert path.read_text() == "theirs"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.py"]
+
+
+def test_a_read_only_file_stays_as_it_is(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("old")
+    path.chmod(0o444)
+    with pytest.raises(FileError, match="read-only"):
+        files.write_text(path, "new", "old")
+    assert path.read_text() == "old"
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no /dev/null")
+def test_a_device_is_not_replaced_by_a_file():
+    with pytest.raises(FileError, match="no regular file"):
+        files.write_text(Path("/dev/null"), "new", "")
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
@@ -208,6 +237,47 @@ async def test_two_processes_do_not_preempt_each_other(monkeypatch):
         await desk.complete(Snapshot("a.py", "python", "# ask\n", 6))
         await complete._complete_row(desk, {"path": "a.py", "prefix": "# ask\n"})
     assert [document for _, _, document, _ in engine.requests] == ["1:a.py", "1:a.py", "2:a.py", "2:a.py"]
+
+
+async def test_jsonl_takes_the_language_from_the_path():
+    engine = ScriptedEngine(["x := 1"])  # no statement in Python
+    desk = Desk(engine, MODEL, BY_NAME["codegen"], ByteTokenizer(), parser().parse_args(["complete", "a.py:1"]))
+    for path, prefix, expected in (("a.py", "# ask\n", ""), ("", "# ask\n", ""), ("a.go", "// ask\n", "x := 1")):
+        row = await complete._complete_row(desk, {"path": path, "prefix": prefix})
+        assert row["completion"] == expected, path
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_jsonl_never_prints_what_json_does_not_have(tiny, capsys, monkeypatch, number):
+    line = f'{{"id": {number}, "prefix": "x"}}'
+    assert run("complete", "--jsonl", "--model", tiny, stdin=line, monkeypatch=monkeypatch) == 1
+    row = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert "error" in row
+
+
+def test_ctrl_c_ends_a_wait_for_input(tiny):
+    command = [sys.executable, "-m", "codegen_lsp", "complete", "--jsonl", "--model", tiny]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdin.write(b'{"id": 1, "prefix": "x = "}\n')
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_behind_the_output_gets_one_sentence(home):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "codegen_lsp", "models", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == FileError.exit_code
+    assert done.stderr == "codegen-lsp: the output: No space left on device.\n"
+
+
+def test_closed_streams_are_no_traceback(home):
+    command = f"{sys.executable} -m codegen_lsp models list >&- 2>&- <&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
 
 
 def test_a_failed_host_says_why(capsys):

@@ -224,6 +224,9 @@ def test_table() -> None:
         ("await x\n", None, 0),
         ("-" * 50_000 + "1", 0, 0),
         ("x\n" * 60_000 + " y\n", None, 0),
+        ("s = '😀'  # 😀\n", None, 0),
+        ("x = 1\ny = [a😀b]\n", 6, 2),
+        ("x = 1\u2028y = 2\n", 0, 2),
     ],
 )
 def test_faults_that_tree_sitter_forgives(text: str, fault: int | None, errors: int) -> None:

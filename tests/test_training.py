@@ -1,7 +1,9 @@
 """The training room: samples, batches, loss, resuming, export; tiny sizes, the real code."""
 
 import ast
+import itertools
 import json
+import lzma
 import random
 import re
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME
@@ -18,6 +21,7 @@ from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training import batches, corpus, evaluate, export, pretrain, samples
 from codegen_lsp.training.exercises import forms, idioms, validate
 from codegen_lsp.training.model import LinearCrossEntropy
+from codegen_lsp.training.muon import Muon
 from codegen_lsp.training.recipe import load_recipe
 from codegen_lsp.training.tokenizer import SPECIALS, train_tokenizer
 
@@ -218,3 +222,43 @@ def test_a_run_learns_resumes_and_exports(tmp_path, exercises, tokenizer):
     ids = torch.tensor([[5, 6, 7]])
     assert torch.allclose(model(ids).logits, trainer.model(ids).logits, atol=0.15), "bf16 rounding only"
     assert not list(tmp_path.rglob("*.partial"))
+    again = pretrain.Trainer(load_recipe("smoke"), tokenizer, tokenizer.vocab_size, "cpu")
+    again.start_from(out)
+    assert torch.equal(again.model(ids).logits, model(ids).logits)
+    assert again.progress.steps == 0
+
+
+def test_another_shape_is_no_start(tmp_path, tokenizer):
+    trainer = pretrain.Trainer(load_recipe("smoke"), tokenizer, tokenizer.vocab_size, "cpu")
+    save_file({"model.norm.weight": torch.ones(64)}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="other weights than the recipe smoke"):
+        trainer.start_from(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12), (16, 16)])
+def test_muon_equals_torch(shape):
+    torch.manual_seed(3)
+    start = [torch.randn(shape) * 0.1 for _ in range(3)]
+    grads = [[torch.randn(shape) for _ in start] for _ in range(3)]
+    ours, theirs = ([torch.nn.Parameter(each.clone()) for each in start] for _ in range(2))
+    optimizers = (Muon(ours, lr=0.02, dtype=torch.bfloat16), torch.optim.Muon(theirs, lr=0.02, weight_decay=0.01))
+    for step in grads:
+        for weights, optimizer in zip((ours, theirs), optimizers, strict=True):
+            for weight, grad in zip(weights, step, strict=True):
+                weight.grad = grad.clone()
+            optimizer.step()
+    for own, other, begun in zip(ours, theirs, start, strict=True):
+        assert torch.allclose(own, other, atol=4e-3)
+        assert not torch.allclose(own, begun, atol=2e-2)
+
+
+def test_corpus_files_come_shuffled(tmp_path):
+    text = "def f():\n    # add the numbers up\n    return 1\n" + "x = 1\n" * 40
+    with lzma.open(tmp_path / "train-0.jsonl.xz", "wt") as shard:
+        for n in range(60):
+            shard.write(json.dumps({"package": f"p{n // 30}", "path": f"{n}.py", "text": text}) + "\n")
+    found = itertools.islice(batches.corpus_samples(tmp_path, random.Random(2)), 400)
+    order = [int(sample.path.removesuffix(".py")) for sample in found if sample.path]
+    first = [n // 30 for n in dict.fromkeys(order)][:20]
+    assert 4 <= sum(first) <= 16, "files of both packages from the start"
+    assert set(order) == set(range(60)), "and every file in turn"

@@ -99,7 +99,9 @@ async def open_desk(args: argparse.Namespace) -> AsyncIterator[Desk]:
 
     if problems := parse({"device": args.device, "dtype": args.dtype})[1]:
         raise SettingsError("; ".join(problems) + ".")
-    key = os.environ.get(args.api_key_env, "") if args.api_key_env else ""
+    if args.api_key_env and not os.environ.get(args.api_key_env):
+        raise SettingsError(f"--api-key-env: the environment variable {args.api_key_env} is not set.")
+    key = os.environ[args.api_key_env] if args.api_key_env else ""
     engine = connect(args.model, endpoint=args.endpoint, api_key=key, device=args.device, dtype=args.dtype)
     status = Status()
     try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from codegen_lsp.cli import terminal
@@ -18,8 +20,8 @@ from codegen_lsp.cli.ask import (
     options,
     run_async,
 )
-from codegen_lsp.cli.files import parse_place, snapshot_at, write_text
-from codegen_lsp.core import Completion
+from codegen_lsp.cli.files import Place, language_of, parse_place, snapshot_at, write_text
+from codegen_lsp.core import Completion, Snapshot
 from codegen_lsp.errors import CodegenError, SettingsError
 
 DESCRIPTION = """\
@@ -29,7 +31,8 @@ On a terminal the change is shown as a diff; in a pipe the code alone is printed
 without --write. Exit code 1: there is nothing to offer.
 
 --jsonl reads one {"id", "path", "prefix", "suffix"} a line from stdin and prints, in the same order,
-{"id", "completion", "confidence", "stop", "timings_ms"}; a line that cannot be read gets an "error" instead.
+{"id", "completion", "confidence", "stop", "timings_ms"}; a line that cannot be read gets an "error" instead,
+and the exit code is then 1. The language follows from the path's ending.
 """
 
 
@@ -54,23 +57,28 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.jsonl == bool(args.place):
         raise SettingsError("Give either FILE:LINE or --jsonl; `codegen-lsp complete --help` has both.")
-    return run_async(lambda: _many(args) if args.jsonl else _one(args))
-
-
-async def _one(args: argparse.Namespace) -> int:
+    if args.jsonl and (args.write or args.json):
+        raise SettingsError("--write and --json go with FILE:LINE; --jsonl prints JSON, and writes no file.")
+    if args.jsonl:
+        return run_async(lambda: _many(args))
+    # Read before there is an event loop: Ctrl-C would not end the wait for a pipe in it.
     place = parse_place(args.place)
     snapshot = snapshot_at(place)
+    return run_async(lambda: _one(args, place, snapshot))
+
+
+async def _one(args: argparse.Namespace, place: Place, snapshot: Snapshot) -> int:
     async with open_desk(args) as desk:
         answer = await desk.complete(snapshot)
     if args.json:
         print(json.dumps(as_json(answer)))
     if answer.edit is None:
         if not args.json:
-            print(f"codegen-lsp: nothing to offer at {args.place} ({answer.stop}).", file=sys.stderr)
+            print(f"codegen-lsp: nothing to offer at {args.place} ({why_nothing(answer)}).", file=sys.stderr)
         return 1
     after = answer.edit.apply(snapshot.text)
     if args.write:
-        write_text(place.path, after)
+        write_text(place.path, after, snapshot.text)
     if not args.json:
         if sys.stdout.isatty():
             print(terminal.diff(snapshot.text, after, str(place.path)))
@@ -93,6 +101,11 @@ def as_json(answer: Completion) -> dict[str, Any]:
     }
 
 
+def why_nothing(answer: Completion) -> str:
+    """Why there is no edit, in words."""
+    return f"{answer.stop}; filters: {', '.join(answer.filters)}" if answer.filters else str(answer.stop)
+
+
 def summary(answer: Completion) -> str:
     """One line below a diff."""
     total = sum(answer.timings_ms.values()) if "total" not in answer.timings_ms else answer.timings_ms["total"]
@@ -100,24 +113,27 @@ def summary(answer: Completion) -> str:
 
 
 async def _many(args: argparse.Namespace) -> int:
-    faults = 0
+    faults = number = 0
     options(args)
-    async with open_desk(args) as desk:
-        status = terminal.Status()
-        # In bytes: a line that is not UTF-8 is that line's fault, not the end of all.
-        for number, line in enumerate(getattr(sys.stdin, "buffer", sys.stdin), 1):
-            if line.strip():
-                row = await _answer_line(desk, line, number)
-                faults += "error" in row
-                print(json.dumps(row), flush=True)
-                status(f"{number} answered")
-        status.clear()
+    # In bytes: a line that is not UTF-8 is that line's fault, not the end of all.
+    lines = getattr(sys.stdin, "buffer", sys.stdin)
+    with terminal.interruptible():
+        async with open_desk(args) as desk:
+            status = terminal.Status()
+            while line := lines.readline():
+                number += 1
+                if line.strip():
+                    row = await _answer_line(desk, line, number)
+                    faults += "error" in row
+                    print(json.dumps(row), flush=True)
+                    status(f"{number} answered")
+            status.clear()
     return 1 if faults else 0
 
 
 async def _answer_line(desk: Desk, line: str | bytes, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         return {"id": None, "completion": "", "error": f"line {number} is not JSON: {error}"}
     fault = _fault(row)
@@ -128,6 +144,15 @@ async def _answer_line(desk: Desk, line: str | bytes, number: int) -> dict[str, 
         return {"id": identity, **await _complete_row(desk, row)}
     except CodegenError as error:
         return {"id": identity, "completion": "", "error": str(error)}
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    """A number that can be written again: an "id" of 1e999 would come back as Infinity."""
+    return value if math.isfinite(value := float(text)) else _refuse(text[:20])
 
 
 def _fault(row: Any) -> str:
@@ -153,6 +178,7 @@ async def _complete_row(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
         desk.info,
         desk.fmt,
         desk.tokenizer,
+        language=language_of(Path(path)) or "python",
         uri=document_of(path),
         options=options(desk.args),
         clock=time.perf_counter,

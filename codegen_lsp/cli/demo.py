@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from codegen_lsp.cli.ask import Desk, add_model_options, add_sampling_options, open_desk, run_async
+from codegen_lsp.cli.files import read_text
 from codegen_lsp.cli.terminal import paint
 from codegen_lsp.core import Completion, Snapshot
+from codegen_lsp.errors import FileError
 
 SAMPLE = Path(__file__).with_name("demo_sample.txt")
 CURSOR = "\u2038"
@@ -32,12 +34,14 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 when nothing at all was offered."""
-    return run_async(lambda: _demo(args))
+    marked = read_text(args.sample)
+    if CURSOR not in marked:
+        raise FileError(f"{args.sample} has no {CURSOR}; put one wherever the cursor is to stand.")
+    return run_async(lambda: _demo(args, marked))
 
 
-async def _demo(args: argparse.Namespace) -> int:
+async def _demo(args: argparse.Namespace, marked: str) -> int:
     began = time.perf_counter()
-    marked = args.sample.read_text(encoding="utf-8")
     async with open_desk(args) as desk:
         opened = (time.perf_counter() - began) * 1000
         print(paint(f"{desk.info.id} is loaded: {opened:.0f} ms until the host was ready\n", "dim"))

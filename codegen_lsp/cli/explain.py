@@ -12,7 +12,7 @@ from codegen_lsp.cli.ask import add_model_options, add_sampling_options, open_de
 from codegen_lsp.cli.complete import as_json
 from codegen_lsp.cli.files import parse_place, snapshot_at
 from codegen_lsp.cli.terminal import by_probability, paint
-from codegen_lsp.core import Completion, ModelInfo, Segment
+from codegen_lsp.core import Completion, ModelInfo, Segment, Snapshot
 
 
 def add(commands: Any) -> None:
@@ -31,11 +31,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    return run_async(lambda: _explain(args))
-
-
-async def _explain(args: argparse.Namespace) -> int:
     snapshot = snapshot_at(parse_place(args.place))
+    return run_async(lambda: _explain(args, snapshot))
+
+
+async def _explain(args: argparse.Namespace, snapshot: Snapshot) -> int:
     async with open_desk(args) as desk:
         answer = await desk.complete(snapshot)
     if args.json:

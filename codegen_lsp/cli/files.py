@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +67,12 @@ def snapshot_at(place: Place) -> Snapshot:
     column = len(span) if place.column is None else place.column - 1
     if column > len(span):
         raise FileError(f"{place.path}:{place.line} has {len(span)} characters; column {place.column} is outside it.")
-    language = LANGUAGES.get(place.path.suffix, place.path.suffix.lstrip("."))
-    return Snapshot(path=relative(place.path), language=language, text=text, offset=span.start + column)
+    return Snapshot(path=relative(place.path), language=language_of(place.path), text=text, offset=span.start + column)
+
+
+def language_of(path: Path) -> str:
+    """The LSP language id for a path's ending; the ending itself when it is not known."""
+    return LANGUAGES.get(path.suffix, path.suffix.lstrip("."))
 
 
 def relative(path: Path) -> str:
@@ -77,21 +83,31 @@ def relative(path: Path) -> str:
         return path.name
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file's content: temporary file, fsync, rename; mode and byte-order mark kept, links followed.
+def write_text(path: Path, text: str, before: str) -> None:
+    """Replace a file's content: temporary file, fsync, rename; owner, mode and byte-order mark kept, links followed.
 
-    Raises FileError.
+    Raises FileError, also when the file does not hold `before` any more: somebody has saved it meanwhile.
     """
     target = path.resolve()
     try:
+        was = target.stat()
+        # A rename asks the folder's permission only, and would put a file in a device's place.
+        if not stat.S_ISREG(was.st_mode):
+            raise FileError(f"{path} is no regular file; nothing was written.")
+        if not was.st_mode & 0o222 or not os.access(target, os.W_OK):
+            raise FileError(f"{path} is read-only; nothing was written.")
         encoding = "utf-8-sig" if _has_mark(target) else "utf-8"
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".codegen-lsp.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(text.encode(encoding))
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(target.stat().st_mode & 0o7777)
+            with suppress(PermissionError):
+                os.chown(name, was.st_uid, was.st_gid)
+            Path(name).chmod(was.st_mode & 0o7777)
+            if read_text(target) != before:
+                raise FileError(f"{path} has changed meanwhile; nothing was written, run the command again.")
             Path(name).replace(target)
         except BaseException:
             Path(name).unlink(missing_ok=True)

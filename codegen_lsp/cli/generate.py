@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from codegen_lsp.cli.ask import add_model_options, add_sampling_options, open_desk, run_async
-from codegen_lsp.cli.complete import as_json
+from codegen_lsp.cli.complete import as_json, why_nothing
 from codegen_lsp.cli.files import LANGUAGES
 from codegen_lsp.core import Snapshot
 from codegen_lsp.errors import SettingsError
@@ -51,5 +51,5 @@ async def _generate(args: argparse.Namespace) -> int:
     elif answer.edit is not None:
         print(answer.text)
     else:
-        print(f"codegen-lsp: the model had nothing to offer ({answer.stop}).", file=sys.stderr)
+        print(f"codegen-lsp: the model had nothing to offer ({why_nothing(answer)}).", file=sys.stderr)
     return 0 if answer.edit is not None else 1

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from codegen_lsp import __version__
 from codegen_lsp.cli import complete, demo, doctor, explain, generate, host, models, serve
-from codegen_lsp.errors import CodegenError
+from codegen_lsp.errors import CodegenError, FileError
 
 COMMANDS = (complete, generate, explain, demo, serve, host, models, doctor)
 
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal knows every character
@@ -58,7 +59,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader (head, less) has gone; Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader (head, less) has gone
         return 0
+    except OSError as error:
+        # Files of the user's and of models have their own sentences; what is left is the output: a full disk.
+        _drop_output()
+        print(f"codegen-lsp: {error.filename or 'the output'}: {error.strerror or error}.", file=sys.stderr)
+        return FileError.exit_code
     return code
+
+
+def _open_closed_streams() -> None:
+    """A stream that the caller closed (`>&-`) is None to Python; for us it is empty, or nobody reads it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for the whole run
+
+
+def _drop_output() -> None:
+    """Python flushes at exit, and would complain a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

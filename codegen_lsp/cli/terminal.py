@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import signal
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
@@ -47,6 +50,20 @@ def by_probability(tokens: Iterable[tuple[str, float]]) -> str:
         style = "" if chance > 0.8 else "yellow" if chance > 0.4 else "red"
         parts.append(paint(text, style) if style else text)
     return "".join(parts)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end reads that hold up the event loop; asyncio's own handler would wait until they are over."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Status:

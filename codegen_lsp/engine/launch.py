@@ -55,7 +55,10 @@ def runtime_folder() -> Path:
     """The folder of this user's sockets, made if it is missing. Raises EngineUnavailable when none can be had."""
     runtime, cache = os.environ.get("XDG_RUNTIME_DIR"), cache_folder()
     candidates = [Path(runtime) / "codegen-lsp"] if runtime and Path(runtime).is_dir() else []
-    candidates += [cache / "run", Path(tempfile.gettempdir()) / f"codegen-lsp-{os.geteuid()}"]
+    candidates += [cache / "run"]
+    # Looked for last: it writes a file to find out, which a full disk refuses.
+    with contextlib.suppress(FileNotFoundError):
+        candidates += [Path(tempfile.gettempdir()) / f"codegen-lsp-{os.geteuid()}"]
     for folder in candidates:
         if len(os.fsencode(folder)) + NAME_BYTES <= MAX_PATH_BYTES and _make_private(folder):
             return folder

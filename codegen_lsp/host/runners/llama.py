@@ -18,6 +18,9 @@ FAMILY = ("llama", "mistral", "qwen2", "qwen3")
 GROWTH = 512
 """Positions by which a KV store grows."""
 
+Angles = tuple[Tensor, Tensor]
+"""Cosines and sines of T positions, each (T, head_size)."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -80,15 +83,17 @@ class Layer:
         at, rows = f"model.layers.{number}.", {"q": q, "k": kv, "v": kv}
         self.norm_in = get(at + "input_layernorm.weight", hidden)
         self.norm_mid = get(at + "post_attention_layernorm.weight", hidden)
-        self.qkv = torch.cat([get(f"{at}self_attn.{n}_proj.weight", size, hidden) for n, size in rows.items()])
+        qkv = torch.cat([get(f"{at}self_attn.{n}_proj.weight", size, hidden) for n, size in rows.items()])
+        self.qkv = _by_column(qkv)
         biases = [get(f"{at}self_attn.{n}_proj.bias", size, optional=True) for n, size in rows.items()]
         self.qkv_bias = None if biases[0] is None else torch.cat(biases)
-        self.out = get(at + "self_attn.o_proj.weight", hidden, q)
+        self.out = _by_column(get(at + "self_attn.o_proj.weight", hidden, q))
         self.out_bias = get(at + "self_attn.o_proj.bias", hidden, optional=True)
         self.norm_q = get(at + "self_attn.q_norm.weight", shape.head_size, optional=True)
         self.norm_k = get(at + "self_attn.k_norm.weight", shape.head_size, optional=True)
-        self.up = torch.cat([get(f"{at}mlp.{n}_proj.weight", shape.inner, hidden) for n in ("gate", "up")])
-        self.down = get(at + "mlp.down_proj.weight", hidden, shape.inner)
+        up = torch.cat([get(f"{at}mlp.{n}_proj.weight", shape.inner, hidden) for n in ("gate", "up")])
+        self.up = _by_column(up)
+        self.down = _by_column(get(at + "mlp.down_proj.weight", hidden, shape.inner))
 
 
 class Store:
@@ -116,10 +121,12 @@ class LlamaRunner:
     def __init__(self, shape: Shape, get: Callable[..., Any]) -> None:
         """`get(name, *size, optional=False)` is a weight of that size on the right device, in the right dtype."""
         self._shape = shape
-        self._embedding = get("model.embed_tokens.weight", shape.vocab, shape.hidden)
+        embedding = get("model.embed_tokens.weight", shape.vocab, shape.hidden)
+        self._embedding = _by_column(embedding) if shape.is_tied else embedding
         self._layers = [Layer(get, number, shape) for number in range(shape.layers)]
         self._norm = get("model.norm.weight", shape.hidden)
-        self._head = self._embedding if shape.is_tied else get("lm_head.weight", shape.vocab, shape.hidden)
+        own_head = None if shape.is_tied else get("lm_head.weight", shape.vocab, shape.hidden)
+        self._head = self._embedding if own_head is None else _by_column(own_head)
         self._cos, self._sin = _rotations(shape, self._embedding)
         self.vocab_size = shape.vocab
         self.device = str(self._embedding.device)
@@ -154,30 +161,33 @@ class LlamaRunner:
         """Append ids; float32 logits (vocab,) of the last one."""
         start, end = kv.length, kv.length + len(ids)
         kv.reserve(end)
-        place = slice(start, end)
+        place, angles = slice(start, end), (self._cos[start:end], self._sin[start:end])
         mask = _mask(len(ids), start, self._shape, self._cos.device)
         x = F.embedding(torch.tensor(list(ids), device=self._cos.device), self._embedding)
         for layer, keys, values in zip(self._layers, kv.keys, kv.values, strict=True):
-            x = x + self._attend(layer, self._normed(x, layer.norm_in), (keys, values), place, mask)
+            x = x + self._attend(layer, self._normed(x, layer.norm_in), (keys, values), (place, angles, mask))
             gate, up = F.linear(self._normed(x, layer.norm_mid), layer.up).chunk(2, dim=-1)
             x = x + F.linear(F.silu(gate) * up, layer.down)
         kv.length = end
         return F.linear(self._normed(x[-1], self._norm), self._head).float()
 
     def _attend(
-        self, layer: Layer, x: Tensor, stored: tuple[Tensor, Tensor], place: slice, mask: Tensor | None
+        self, layer: Layer, x: Tensor, stored: tuple[Tensor, Tensor], where: tuple[slice, Angles, Tensor | None]
     ) -> Tensor:
-        """Attention of x (T, hidden), whose keys and values go to `place` of the stored (kv_heads, capacity, size)."""
+        """Attention of x (T, hidden), whose keys and values go to a place of the stored (kv_heads, capacity, size)."""
         shape, num = self._shape, x.shape[0]
+        place, angles, mask = where
         fused = F.linear(x, layer.qkv, layer.qkv_bias).view(num, -1, shape.head_size).transpose(0, 1)
-        q, k, v = torch.split(fused, [shape.heads, shape.kv_heads, shape.kv_heads])
+        turned, v = torch.split(fused, [shape.heads + shape.kv_heads, shape.kv_heads])
         if layer.norm_q is not None:
-            q, k = self._normed(q, layer.norm_q), self._normed(k, layer.norm_k)
-        cos, sin = self._cos[place], self._sin[place]
-        stored[0][:, place] = _rotate(k, cos, sin)
+            q, k = torch.split(turned, [shape.heads, shape.kv_heads])
+            turned = torch.cat([self._normed(q, layer.norm_q), self._normed(k, layer.norm_k)])
+        # Queries and keys turn by the same angles, so they turn together.
+        q, k = torch.split(_rotate(turned, *angles), [shape.heads, shape.kv_heads])
+        stored[0][:, place] = k
         stored[1][:, place] = v
         # The query heads of a group stand below one another, so that grouped keys need no copies.
-        q = _rotate(q, cos, sin).reshape(1, shape.kv_heads, -1, shape.head_size)
+        q = q.reshape(1, shape.kv_heads, -1, shape.head_size)
         keys, values = (each[None, :, : place.stop] for each in stored)
         mixed = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
         mixed = mixed.reshape(shape.heads, num, shape.head_size).transpose(0, 1).reshape(num, -1)
@@ -185,6 +195,15 @@ class LlamaRunner:
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self._shape.eps)
+
+
+def _by_column(weight: Tensor) -> Tensor:
+    """The same matrix, on a CPU with its columns side by side in memory.
+
+    One new token is a product of a matrix and a vector. By rows that is one short sum per row, and the processor waits
+    for each; by columns it is long additions: a quarter less time for a token of the bundled model.
+    """
+    return weight.t().contiguous().t() if weight.device.type == "cpu" else weight
 
 
 def _mask(num: int, start: int, shape: Shape, device: torch.device) -> Tensor | None:
