@@ -192,6 +192,11 @@ def test_what_was_cut_out_of_real_code_fits_back(seed: int) -> None:
         ("x = 1\n# ask\n⟦⟧\n", "def f(a, a):\n    return a", None),
         ("x = 1\n# ask\n⟦⟧\n", "y = 2\nreturn y", "y = 2"),
         ("def f(x):\n    # ask\n    ⟦⟧\n", "a = 1\n      b = 2", "a = 1"),
+        ("# ask\n⟦⟧\nx = 1\n", "y = 'a' + 😀", None),
+        # A fault of the text's own, further down: it may move, but nothing new may come before it.
+        ("class C:\n  def f(self):\n    return 1\n⟦⟧\n  x = 1\nreturn x\n", "+ a", None),
+        ("# ask\n⟦⟧\nreturn x\n", "y = 2", "y = 2"),
+        ("return x\n# ask\n⟦⟧\n", "y = 2", "y = 2"),
     ],
 )
 def test_what_python_refuses_is_not_offered(source: str, answer: str, kept: str | None) -> None:

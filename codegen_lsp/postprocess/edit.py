@@ -74,7 +74,7 @@ def _first_bad_line(code: str, edit: Edit, snapshot: Snapshot, intent: Intent, t
     start, end = edit.span.start + len(intent.lead), edit.span.start + len(edit.text)
     errors = after.errors
     if num_after <= num_before < MAX_ERRORS:
-        if num_before or after.fault is None or not (tree.fault is None or start <= after.fault < end):
+        if num_before or after.fault is None or not (start <= after.fault < end or _is_new(after.fault, tree, edit)):
             return None
         errors = (after.fault,)
     elif (
@@ -88,6 +88,14 @@ def _first_bad_line(code: str, edit: Edit, snapshot: Snapshot, intent: Intent, t
         # Where it lies cannot be told. Each try costs a parse of a broken file, so not line by line.
         return (code.count("\n") + 1) // 2
     return code.count("\n", 0, inside[0] - start)
+
+
+def _is_new(fault: int, tree: Tree, edit: Edit) -> bool:
+    """Whether a fault behind or before the edit is another than the one the text had: that one has only moved."""
+    if tree.fault is None:
+        return True
+    moved = len(edit.text) - len(edit.span) if tree.fault >= edit.span.end else 0
+    return fault < tree.fault + moved
 
 
 def _ends_open(code: str, intent: Intent, tree: Tree) -> bool:

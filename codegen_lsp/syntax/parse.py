@@ -27,7 +27,7 @@ MAX_ERRORS = 200
 """Errors are counted up to here: a text with more is not a program."""
 MAX_VISITS = 20_000
 
-_NOT_PLAIN = re.compile(r"[^\x01-\x7f]")
+_NOT_PLAIN = re.compile(r"(?P<before>[A-Za-z0-9_]?)(?P<odd>[^\x01-\x7f]+)")
 _LINE_END = re.compile(r"\r\n?|\n")
 _LONE_CR = re.compile(r"\r(?!\n)")
 _TOP_LEVEL = re.compile(r"^(?:def |class |async def |@|import |from )", re.MULTILINE)
@@ -152,9 +152,20 @@ def _plain(text: str) -> bytes:
     """ASCII of the same length with the same structure: what no identifier may hold stays an error outside strings."""
     if "\r" in text:
         text = _LONE_CR.sub("\n", text)
+    if text[:1] == "\ufeff":
+        text = "\f" + text[1:]  # a byte-order mark, which does not indent the line
     if not text.isascii() or "\0" in text:
-        text = _NOT_PLAIN.sub(lambda match: "x" if f"x{match[0]}".isidentifier() else "?", text)
+        text = _NOT_PLAIN.sub(_stand_ins, text)
     return text.encode("ascii")
+
+
+def _stand_ins(match: re.Match[str]) -> str:
+    """The character before and, for each of the others, "x" where an identifier may have it, else "?"."""
+    shown = match["before"]
+    for char in match["odd"]:
+        is_inside = shown[-1:].isalnum() or shown[-1:] == "_"
+        shown += "x" if char.isidentifier() or (is_inside and f"x{char}".isidentifier()) else "?"
+    return shown
 
 
 @cache
