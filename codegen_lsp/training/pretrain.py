@@ -142,7 +142,7 @@ def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> None:
             done = max(elapsed / (60 * args.minutes), here / args.steps if args.steps else 0.0)
             if done >= 1.0 or stopped:
                 break
-            factor = rate_factor(done, here, trainer.recipe.warmup_steps, args.cooldown)
+            factor = args.rate * rate_factor(done, here, trainer.recipe.warmup_steps, args.cooldown)
             losses.append(trainer.step(batch, factor))
             trainer.progress.seconds = seconds_before + time.monotonic() - started
             if trainer.progress.steps % LOG_STEPS == 0:
@@ -170,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--cooldown", type=float, default=0.35, help="last share of the budget in which the rate falls"
     )
+    options.add_argument("--rate", type=float, default=1.0, help="share of the recipe's learning rates (default: 1)")
     options.add_argument("--exercises", type=float, help="share of samples from exercises, instead of the recipe's")
     options.add_argument("--items", type=Path, help="executed exercises: what exercises.validate --out wrote")
     options.add_argument(
