@@ -18,7 +18,7 @@ from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training import batches, corpus, evaluate, export, pretrain, samples
+from codegen_lsp.training import batches, corpus, evaluate, export, memorised, pretrain, samples
 from codegen_lsp.training.exercises import forms, idioms, validate
 from codegen_lsp.training.model import LinearCrossEntropy
 from codegen_lsp.training.muon import Muon
@@ -262,3 +262,13 @@ def test_corpus_files_come_shuffled(tmp_path):
     first = [n // 30 for n in dict.fromkeys(order)][:20]
     assert 4 <= sum(first) <= 16, "files of both packages from the start"
     assert set(order) == set(range(60)), "and every file in turn"
+
+
+def test_copied_spans_are_found_wherever_they_begin():
+    rng = random.Random(4)
+    texts = [bytes(rng.choices(range(32, 127), k=rng.randrange(10, 3000))) for _ in range(40)]
+    copied = [text[at : at + 90] for text in texts[5:] for at in (0, len(text) // 3, len(text) - 90) if len(text) > 400]
+    others = [bytes(rng.choices(range(32, 127), k=90)) for _ in range(50)]
+    almost = [span[:-1] + b"\n" for span in copied]
+    assert memorised.found_in([*copied, *others, *almost], texts) == set(copied)
+    assert memorised.found_in([], texts) == set()

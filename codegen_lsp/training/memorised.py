@@ -1,0 +1,127 @@
+"""How much of what a model writes stands word for word in the corpus it was trained on.
+
+    python -m codegen_lsp.training.memorised models/seed-py --corpus DIR [--num 100] [--span 50] [--temperature 0.8]
+
+The model goes on from random places of held-out files; every span of `--span` tokens that it writes is looked for in
+the training shards ("Extracting Training Data from Large Language Models", Carlini et al. 2021, has the measure).
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from codegen_lsp.core import Context
+from codegen_lsp.prompt.render import render
+from codegen_lsp.tokens import FileTokenizer
+from codegen_lsp.training.batches import SPM
+from codegen_lsp.training.corpus import read_shard, train_shards
+
+ANCHOR = 16
+"""Bytes of a span by which places are found; where they agree, the whole span is compared."""
+PREFIX_CHARS = 1_200
+
+
+def found_in(spans: Iterable[bytes], texts: Iterable[bytes]) -> set[bytes]:
+    """The spans that occur in at least one of the texts."""
+    anchors: dict[int, list[tuple[int, bytes]]] = {}
+    for span in set(spans):
+        at = _anchor_of(span)
+        key = int(_hashes(span[at : at + ANCHOR])[0])
+        anchors.setdefault(key, []).append((at, span))
+    wanted, found = np.array(sorted(anchors), dtype=np.uint64), set[bytes]()
+    for text in texts:
+        if len(text) < ANCHOR or not len(wanted):
+            continue
+        hashes = _hashes(text)
+        places = np.minimum(np.searchsorted(wanted, hashes), len(wanted) - 1)
+        for place in np.flatnonzero(wanted[places] == hashes).tolist():
+            for at, span in anchors[int(hashes[place])]:
+                if text.startswith(span, place - at) and place >= at:
+                    found.add(span)
+    return found
+
+
+def _anchor_of(span: bytes) -> int:
+    """Where in a span its least common-looking part begins: the one with most different bytes."""
+    return max(range(len(span) - ANCHOR + 1), key=lambda at: len(set(span[at : at + ANCHOR])))
+
+
+def _hashes(text: bytes) -> NDArray[np.uint64]:
+    """One number for each ANCHOR bytes of a text, wherever they begin."""
+    raw = np.frombuffer(text, dtype=np.uint8).astype(np.uint64)
+    total = np.zeros(len(raw) - ANCHOR + 1, dtype=np.uint64)
+    for n in range(ANCHOR):
+        total = total * np.uint64(0x9E3779B97F4A7C15) + raw[n : len(raw) - ANCHOR + 1 + n]
+    return total
+
+
+def written(model: Any, tokenizer: FileTokenizer, prefix: str, num_tokens: int, temperature: float) -> list[int]:
+    """Token ids that the model writes behind a prefix, without its end token."""
+    prompt = render(Context("", "python", prefix, ""), SPM, tokenizer)
+    ids = torch.tensor([prompt.ids])
+    how = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    with torch.inference_mode():
+        out = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=num_tokens,
+            eos_token_id=None,
+            pad_token_id=prompt.stop_ids[0],
+            bad_words_ids=[[end] for end in prompt.stop_ids],
+            **how,
+        )
+    found: list[int] = out[0, ids.shape[1] :].tolist()
+    return found
+
+
+def spans_of(ids: Sequence[int], size: int, tokenizer: FileTokenizer) -> list[bytes]:
+    """The text of every `size` ids in a row; those with too few different bytes to be anyone's are left out."""
+    texts = [tokenizer.decode(list(ids[at : at + size])).encode() for at in range(len(ids) - size + 1)]
+    return [text for text in texts if len(text) >= 2 * ANCHOR and len(set(text)) >= 12]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line entry."""
+    from transformers import AutoModelForCausalLM
+
+    parser = argparse.ArgumentParser(
+        prog="memorised", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--corpus", type=Path, required=True, help="folder with train-*.jsonl.xz and dev.jsonl.xz")
+    parser.add_argument("--num", type=int, default=100, help="places to go on from (default: 100)")
+    parser.add_argument("--span", type=int, default=50, help="tokens in a row that count as copied (default: 50)")
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=7)
+    args = parser.parse_args(argv)
+    torch.manual_seed(args.seed)
+    rng = random.Random(args.seed)
+    model: Any = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
+    tokenizer = FileTokenizer((args.model / "tokenizer.json").read_text(encoding="utf-8"))
+    documents = [item.text for item in read_shard(args.corpus / "dev.jsonl.xz") if len(item.text) > PREFIX_CHARS]
+    spans: list[bytes] = []
+    for text in rng.sample(documents, min(args.num, len(documents))):
+        at = text.find("\n", rng.randrange(PREFIX_CHARS // 2, len(text))) + 1 or len(text)
+        ids = written(model, tokenizer, text[max(0, at - PREFIX_CHARS) : at], 2 * args.span, args.temperature)
+        spans += spans_of(ids, args.span, tokenizer)
+    texts = (item.text.encode() for shard in train_shards(args.corpus) for item in read_shard(shard))
+    copied = found_in(spans, texts)
+    num = sum(span in copied for span in spans)
+    share = 100 * num / max(1, len(spans))
+    print(f"{num} of {len(spans)} spans of {args.span} tokens ({share:.2f} %) stand in the corpus")
+    for span in sorted(copied)[:3]:
+        print(f"  for example {span.decode(errors='replace')!r}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
