@@ -32,8 +32,11 @@ EACH = 2
 @pytest.fixture(scope="module")
 def exercises():
     rng = random.Random(0)
-    chosen = [idiom for idiom in idioms.load_idioms() if idiom.topic in ("strings", "json_files", "lists")]
-    return [exercise for idiom in chosen for exercise in idioms.combinations(idiom, 6, rng)]
+    chosen = [idiom for idiom in idioms.load_idioms() if idiom.topic in ("strings", "json_files", "lists", "classes")]
+    fillings = [filling for idiom in chosen for filling in idioms.combinations(idiom, 6, rng)]
+    judged = [validate.judged(filling) for filling in fillings]
+    assert not any(faults for faults, _ in judged)
+    return [exercise for _, exercise in judged]
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from codegen_lsp.training.exercises.docstrings import annotated, docstring, example_lines, section_lines
 from codegen_lsp.training.exercises.idioms import Exercise
 from codegen_lsp.training.samples import Sample
 
-FORMS = ("above", "docstring", "inside")
+FORMS = ("above", "docstring", "inside", "examples", "member")
 PATHS = (
     "main.py",
     "utils.py",
@@ -64,7 +65,7 @@ class Rendered:
 
 def render(exercise: Exercise, form: str, ask: str, others: list[Exercise], rng: random.Random) -> Rendered:
     """One exercise in one form, with code of `others` around it (often none)."""
-    make = {"above": _above, "docstring": _docstring, "inside": _inside}[form]
+    make = _MAKERS[form]
     head = "".join(f"{line}\n" for line in _shuffled_imports(exercise, others, rng))
     around = [f"{other.code}\n\n\n" for other in others if other.kind != "snippet"]
     below = around.pop() if around and rng.random() < 0.4 else ""
@@ -97,8 +98,7 @@ def chain(exercises: Sequence[Exercise], rng: random.Random) -> list[Piece]:
     imports = sorted({line for exercise in exercises for line in exercise.imports})
     pieces = [Piece("".join(f"{line}\n" for line in imports) + "\n\n" * bool(imports), False)]
     for n, exercise in enumerate(exercises):
-        make = {"above": _above, "docstring": _docstring, "inside": _inside}[rng.choice(forms_of(exercise))]
-        prefix, middle, _ = make(exercise, vary(rng.choice(exercise.asks), rng), rng)
+        prefix, middle, _ = _MAKERS[rng.choice(forms_of(exercise))](exercise, vary(rng.choice(exercise.asks), rng), rng)
         gap = ("\n\n\n" if exercise.kind != "snippet" or rng.random() < 0.5 else "\n\n") if n else ""
         pieces += [Piece(gap + prefix, False), Piece(middle, True)]
     return pieces
@@ -108,7 +108,9 @@ def forms_of(exercise: Exercise) -> tuple[str, ...]:
     """The forms an exercise can take."""
     if exercise.kind == "snippet":
         return ("above", "inside")
-    return ("above", "docstring", "inside") if exercise.kind == "function" else ("above", "docstring")
+    if exercise.kind == "class":
+        return ("above", "docstring", "member")
+    return ("above", "docstring", "inside", "examples") if exercise.examples else ("above", "docstring", "inside")
 
 
 def vary(ask: str, rng: random.Random) -> str:
@@ -131,29 +133,75 @@ def vary(ask: str, rng: random.Random) -> str:
 
 
 def _above(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
+    order = _comment(ask, rng)
     if exercise.kind == "snippet":
         shown = exercise.given + "\n" * rng.choice((1, 2)) if _is_shown(exercise) and rng.random() < 0.6 else ""
-        return f"{shown}# {ask}\n", exercise.code, ""
-    return f"# {ask}\n", exercise.code, ""
+        return f"{shown}{order}\n", exercise.code, ""
+    return f"{order}\n", exercise.code, ""
+
+
+def _comment(ask: str, rng: random.Random) -> str:
+    """The ask as a comment; a long one sometimes on two lines."""
+    words = ask.split()
+    if len(words) < 6 or rng.random() < 0.93:
+        return f"# {ask}"
+    at = rng.randrange(3, len(words) - 1)
+    return f"# {' '.join(words[:at])}\n# {' '.join(words[at:])}"
 
 
 def _inside(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
-    """Inside a function: the order is a comment in its body."""
+    """Inside a function: the order is a comment in its body, or behind its header."""
     if exercise.kind == "snippet":
         names = ", ".join(_names_given(exercise))
         code = _indented(exercise.code, "    ")
         return f"def {rng.choice(('main', 'run', 'process', 'handle'))}({names}):\n    # {ask}\n    ", code[4:], ""
     head, body = _split(exercise)
-    return f"{head}\n    # {ask}\n    ", body[4:], ""
+    head = annotated(head, exercise.types) if rng.random() < 0.2 else head
+    return (f"{head}  # {ask}\n    " if rng.random() < 0.1 else f"{head}\n    # {ask}\n    "), body[4:], ""
 
 
 def _docstring(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
+    """A docstring, now and then with sections below its sentence."""
+    has_sections = len(exercise.types) > 1 and rng.random() < 0.15
+    return _below_docstring(exercise, ask, section_lines(exercise, rng) if has_sections else [], 0.3, rng)
+
+
+def _examples(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
+    """A docstring with examples, which the code satisfies."""
+    has_sections = len(exercise.types) > 1 and rng.random() < 0.1
+    parts = section_lines(exercise, rng) if has_sections else []
+    return _below_docstring(exercise, ask, [*parts, example_lines(exercise, rng)], 0.5, rng)
+
+
+def _member(exercise: Exercise, ask: str, rng: random.Random) -> tuple[str, str, str]:
+    """One method of a class is to be written, the rest of the class stands."""
+    lines = exercise.code.split("\n")
+    (node,) = ast.parse(exercise.code).body
+    methods = [item for item in getattr(node, "body", []) if isinstance(item, ast.FunctionDef)]
+    if not methods:
+        return _above(exercise, ask, rng)
+    method = rng.choice(methods)
+    start, end = method.body[0].lineno - 1, method.end_lineno or 0
+    if start < method.lineno:  # on the line of its header
+        return _above(exercise, ask, rng)
+    indent = " " * method.body[0].col_offset
+    head, body, tail = ("\n".join(part) for part in (lines[:start], lines[start:end], lines[end:]))
+    return f"{_comment(ask, rng)}\n{head}\n{indent}", body[len(indent) :], tail and tail + "\n"
+
+
+def _below_docstring(
+    exercise: Exercise, ask: str, parts: list[list[str]], annotate: float, rng: random.Random
+) -> tuple[str, str, str]:
     head, body = _split(exercise)
+    head = annotated(head, exercise.types) if rng.random() < annotate else head
     sentence = ask[0].upper() + ask[1:]
     is_open = sentence.endswith(('"', "\\"))  # neither may stand before the closing quotes
     sentence += "." if is_open or (not sentence.endswith(".") and rng.random() > 0.2) else ""
     blank = "\n" if exercise.kind == "class" else ""
-    return f'{head}\n    """{sentence}"""\n{blank}    ', body[4:], ""
+    return f"{head}\n{docstring(sentence, parts, rng)}\n{blank}    ", body[4:], ""
+
+
+_MAKERS = {"above": _above, "docstring": _docstring, "inside": _inside, "examples": _examples, "member": _member}
 
 
 def _split(exercise: Exercise) -> tuple[str, str]:

@@ -43,7 +43,11 @@ class Idiom:
 
 @dataclass(frozen=True)
 class Exercise:
-    """An idiom with its slots filled. `imports` are the lines that `code` needs above it."""
+    """An idiom with its slots filled. `imports` are the lines that `code` needs above it.
+
+    `types` ("name: type", "return: type") and `examples` (a call, a line end, its result) of a function are what was
+    seen when its asserts were executed (observe.py).
+    """
 
     idiom: str
     topic: str
@@ -55,11 +59,18 @@ class Exercise:
     check: str
     given: str
     is_held_out: bool
+    types: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """What is executed before the exercise counts: the code with what it needs, then the asserts."""
+        return "\n".join([*self.imports, self.given, self.code]), self.check
 
     @property
     def program(self) -> str:
-        """What is executed before the exercise counts."""
-        return "\n".join([*self.imports, self.given, self.code, self.check])
+        """Both parts as one."""
+        return "\n".join(self.parts)
 
 
 def load_idioms(folder: Path = HERE) -> list[Idiom]:

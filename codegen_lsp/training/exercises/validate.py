@@ -9,6 +9,7 @@ runs in a process of its own, in a temporary folder, with limits on time and mem
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import random
@@ -19,9 +20,9 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from codegen_lsp.training.exercises.idioms import (
     Exercise,
@@ -32,12 +33,17 @@ from codegen_lsp.training.exercises.idioms import (
     problems,
     transplants,
 )
+from codegen_lsp.training.exercises.observe import Observer, is_steady
 
 SECONDS = 5
+DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def run_exercise(exercise: Exercise) -> str | None:
-    """None when the asserts hold, else what went wrong. Runs in this process: only for our own exercises."""
+def run_exercise(exercise: Exercise, observer: Observer | None = None) -> str | None:
+    """None when the asserts hold, else what went wrong. Runs in this process: only for our own exercises.
+
+    `observer` sees the asserts' calls of its function.
+    """
     signal.signal(signal.SIGALRM, _timed_out)
     signal.alarm(SECONDS)
     stdin, stdout = sys.stdin, sys.stdout
@@ -47,9 +53,12 @@ def run_exercise(exercise: Exercise) -> str | None:
             os.chdir(scratch)
             sys.stdin = sys.stdout = null
             try:
-                # This module's own future imports are not the exercise's.
-                code = compile(exercise.program, exercise.idiom, "exec", dont_inherit=True)
-                exec(code, {"__name__": "exercise"})
+                names: dict[str, Any] = {"__name__": "exercise"}
+                for n, text in enumerate(exercise.parts):
+                    # This module's own future imports are not the exercise's.
+                    exec(compile(text, exercise.idiom, "exec", dont_inherit=True), names)
+                    if observer and not n:
+                        names[observer.name] = observer.watch(names[observer.name])
             finally:
                 os.chdir(folder)
     except BaseException as error:  # an exercise may raise anything, SystemExit included
@@ -64,6 +73,20 @@ def _timed_out(_signal: int, _frame: object) -> None:
     raise TimeoutError(f"longer than {SECONDS} s")
 
 
+def judged(exercise: Exercise) -> tuple[list[str], Exercise]:
+    """What is wrong with an exercise, read and executed; and it, with what its asserts show of its function."""
+    if found := problems(exercise):
+        return found, exercise
+    if exercise.kind != "function":
+        return list(filter(None, [run_exercise(exercise)])), exercise
+    name = next(node.name for node in ast.parse(exercise.code).body if isinstance(node, DEFINITIONS))
+    observer = Observer(name)
+    if run_exercise(exercise, observer) is not None:  # some asserts look at the function itself, not at its results
+        return list(filter(None, [run_exercise(exercise)])), exercise
+    examples = observer.examples if is_steady(exercise.program) else []
+    return [], replace(exercise, types=observer.annotations(), examples=tuple(examples))
+
+
 def validate(topics: Iterable[str], each: int, out: TextIO | None) -> int:
     """Check every idiom of the topics; prints one line per fault; returns the number of faults."""
     rng, faults, ran = random.Random(0), 0, 0
@@ -74,15 +97,16 @@ def validate(topics: Iterable[str], each: int, out: TextIO | None) -> int:
         found = [] if len(idiom.asks) >= 5 and len(idiom.held) >= 2 else ["wants 5 asks and 2 held phrasings"]
         if set(idiom.asks) & set(idiom.held):
             found.append("a held phrasing is also an ask")
-        for exercise in combinations(idiom, each, rng):
+        for filling in combinations(idiom, each, rng):
             ran += 1
-            fault = problems(exercise) or list(filter(None, [run_exercise(exercise)]))
+            fault, exercise = judged(filling)
             found += fault
             if out and not fault:
                 out.write(json.dumps(asdict(exercise)) + "\n")
         if out:
-            for exercise in transplants(idiom, words, each // 2, rng):
-                if not problems(exercise) and run_exercise(exercise) is None:
+            for filling in transplants(idiom, words, each // 2, rng):
+                fault, exercise = judged(filling)
+                if not fault:
                     out.write(json.dumps(asdict(exercise)) + "\n")
         for line in sorted(set(found)):
             print(f"{idiom.topic}.toml: {idiom.name}: {line}")
