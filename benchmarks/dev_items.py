@@ -11,56 +11,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import lzma
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from codegen_lsp.training.tasks import Reply, Task, ask, dev_items, is_exact
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-LINE_KINDS = ("rest", "line", "comment_line")
 
 
-def load_items(evaluation: Path, corpus: Path, num: int) -> list[dict]:
-    """Items with their prefix, suffix and target."""
-    with lzma.open(corpus / "dev.jsonl.xz", "rt", encoding="utf-8") as rows:
-        texts = {(row["package"], row["path"]): row["text"] for row in map(json.loads, rows)}
-    items = [json.loads(line) for line in (evaluation / "dev-items.jsonl").read_text().splitlines()]
-    chosen = items[:: max(1, len(items) // num)] if num else items
-    for item in chosen:
-        text = texts[item["package"], item["path"]]
-        item["prefix"], item["suffix"] = text[: item["start"]], text[item["end"] :]
-        item["target"] = text[item["start"] : item["end"]]
-    return chosen
-
-
-def complete(items: list[dict], options: list[str]) -> list[dict]:
-    """The product's answers, in order."""
-    keys = ("id", "path", "prefix", "suffix")
-    requests = "".join(json.dumps({key: item[key] for key in keys}) + "\n" for item in items)
-    command = [sys.executable, "-m", "codegen_lsp", "complete", "--jsonl", *options]
-    done = subprocess.run(command, input=requests, stdout=subprocess.PIPE, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def is_exact(item: dict, answer: dict) -> bool:
-    """As score.py has it: trailing white space aside; for line kinds the first line."""
-    got = answer["completion"]
-    if item["kind"] in LINE_KINDS:
-        got = got.split("\n")[0]
-    lines = [[line.rstrip() for line in text.strip("\n").rstrip().split("\n")] for text in (item["target"], got)]
-    return lines[0] == lines[1]
-
-
-def by_confidence(items: list[dict], answers: list[dict]) -> str:
+def by_confidence(tasks: Sequence[Task], replies: Sequence[Reply]) -> str:
     """Share of exact answers in bands of confidence."""
     rows = []
     for low in (0.0, 0.5, 0.6, 0.7, 0.8, 0.9):
         band = [
-            is_exact(item, answer)
-            for item, answer in zip(items, answers, strict=True)
-            if answer["completion"] and low <= answer["confidence"] < (low + 0.1 if low else 0.5)
+            is_exact(task, reply)
+            for task, reply in zip(tasks, replies, strict=True)
+            if reply.text and low <= reply.confidence < (low + 0.1 if low else 0.5)
         ]
         if band:
             rows.append(f"{low:.1f}+: {len(band)} offered, {100 * sum(band) / len(band):.0f} % exact")
@@ -76,16 +46,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="keep the answers in this file")
     parser.add_argument("options", nargs="*", help="options of `complete`, behind --")
     args = parser.parse_args()
-    items = load_items(args.eval, args.corpus, args.num)
-    answers = complete(items, args.options)
+    tasks = dev_items(args.eval, args.corpus, args.num)
+    replies = ask(tasks, args.options)
+    items = (args.eval / "dev-items.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = {task.id for task in tasks}
     with tempfile.TemporaryDirectory() as folder:
-        out, asked = args.out or Path(folder) / "answers.jsonl", Path(folder) / "items.jsonl"
-        out.write_text("".join(json.dumps(row) + "\n" for row in answers))
-        asked.write_text("".join(json.dumps(item) + "\n" for item in items))
-        score = [sys.executable, args.eval / "score.py", args.corpus / "dev.jsonl.xz", asked, out]
+        out, chosen = args.out or Path(folder) / "answers.jsonl", Path(folder) / "items.jsonl"
+        rows = ({"id": task.id, "completion": reply.text} for task, reply in zip(tasks, replies, strict=True))
+        out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        chosen.write_text("".join(f"{item}\n" for item in items if json.loads(item)["id"] in asked), encoding="utf-8")
+        score = [sys.executable, args.eval / "score.py", args.corpus / "dev.jsonl.xz", chosen, out]
         subprocess.run(score, check=True)
-    print("confidence", by_confidence(items, answers))
-    times = sorted(row["timings_ms"]["total"] for row in answers if "timings_ms" in row)
+    print("confidence", by_confidence(tasks, replies))
+    times = sorted(reply.total_ms for reply in replies)
     p95 = times[int(0.95 * (len(times) - 1))]
     print(f"time of an answer: p50 {statistics.median(times):.0f} ms, p95 {p95:.0f} ms, {len(times)} answers")
 

@@ -115,6 +115,22 @@ def test_repetition(lines: list[str], repeated: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "stuck"),
+    [
+        ("x = " + "0" * 70, True), ("x = " + "0" * 50, False), ("# the" + " a" * 40, True), ("# " + "-" * 100, False),
+        ("# " + "=" * 200, True), ("x = [" + "0, " * 9 + "0]", False), (" " * 200 + "x", False),
+        ("x = " + "1000" * 20 + "7", True), ("return a + b * c - d / e % f ** g // h | i & j ^ k << l >> m", False),
+    ],
+)  # fmt: skip
+def test_a_line_that_goes_in_circles_ends_the_answer(line: str, stuck: bool) -> None:
+    body = "def f(a):\n    # ask\n    ⟦⟧\n"
+    expected = ("a = 1", StopReason.REPETITION) if stuck else (f"a = 1\n    {line}", StopReason.END)
+    for pieces in (["a = 1\n    ", line], list(f"a = 1\n    {line}"), [f"a = 1\n    {line}\n    b = 2"]):
+        got = streamed(body, pieces)
+        assert got[:2] == expected if stuck or len(pieces) > 1 else line in got[0]
+
+
+@pytest.mark.parametrize(
     ("answer", "known", "shown"),
     [
         ("a\u200bb", "", "ab"), ("a\u200bb", "\u200b", "a\u200bb"), ("a\u00a0b", "", "a b"), ("a\x1bb\x00", "", "ab"),

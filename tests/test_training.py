@@ -18,7 +18,7 @@ from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training import batches, corpus, evaluate, export, memorised, pretrain, samples
+from codegen_lsp.training import batches, corpus, exam, export, memorised, pretrain, samples
 from codegen_lsp.training.exercises import forms, idioms, validate
 from codegen_lsp.training.model import LinearCrossEntropy
 from codegen_lsp.training.muon import Muon
@@ -99,15 +99,15 @@ def test_forms_put_together_are_the_exercise(exercises, form):
             assert sample.middle[0] not in " \n", "the prefix ends where the code begins"
             assert sample.middle == sample.middle.rstrip()
             assert not sample.suffix or sample.suffix.startswith("\n")
-            assert evaluate.program(rendered, sample.middle) is not None
+            assert exam.program(rendered, sample.middle) is not None
 
 
 def test_an_exercise_form_passes_its_own_asserts(exercises):
     rng = random.Random(2)
     for exercise in rng.sample(exercises, 8):
         rendered = forms.render(exercise, rng.choice(forms.forms_of(exercise)), exercise.held[0], [], rng)
-        assert evaluate.passes(evaluate.program(rendered, rendered.sample.middle)), rendered
-        assert not evaluate.passes(evaluate.program(rendered, "pass"))
+        assert exam.passes(exam.program(rendered, rendered.sample.middle)), rendered
+        assert not exam.passes(exam.program(rendered, "pass"))
 
 
 def test_variations_keep_names_and_numbers():

@@ -2,14 +2,14 @@
 
 A blank line never ends an answer by itself. What ends it: the end of the logical line (Shape.LINE), a line indented
 less than the block (BODY, BLOCK), what follows a finished function or a new comment (BLOCK), the line that stands
-behind the cursor already, and repetition.
+behind the cursor already, and repetition (of lines, or within one: that line is dropped).
 """
 
 from __future__ import annotations
 
 from codegen_lsp.core import Intent, IntentKind, Shape, StopReason
 from codegen_lsp.postprocess.site import Site
-from codegen_lsp.postprocess.trim import num_repeated
+from codegen_lsp.postprocess.trim import is_stuck, num_repeated
 from codegen_lsp.syntax.page import Line, width
 
 MAX_BRACKET_LINES = 24
@@ -36,10 +36,14 @@ class Stream:
 
     def feed(self, text: str) -> bool:
         """Take a piece of the answer; True when it is complete and nothing more is wanted."""
+        seen = len(self._partial)
         self._partial += text.replace("\r", "")
         while self.stop is None and "\n" in self._partial:
             line, self._partial = self._partial.split("\n", 1)
-            self._take(line)
+            self._take_unless_stuck(line, seen)
+            seen = 0
+        if self.stop is None and is_stuck(self._partial, seen):
+            self.stop = StopReason.REPETITION
         if self.stop is None and self._lines and self._partial.strip() and self._is_outside(self._partial):
             self.stop = StopReason.SYNTAX
         return self.stop is not None
@@ -53,6 +57,13 @@ class Stream:
         if self.stop is None:
             self.stop = StopReason.LENGTH if is_cut else StopReason.END
         return self.answer
+
+    def _take_unless_stuck(self, line: str, start: int) -> None:
+        """A line in which the model went in circles is dropped whole: what begins it is no better."""
+        if is_stuck(line, start):
+            self.stop = StopReason.REPETITION
+        else:
+            self._take(line)
 
     def _take(self, line: str, is_last: bool = False) -> None:
         """Accept one more line, or stop."""

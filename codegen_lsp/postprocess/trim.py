@@ -10,6 +10,8 @@ from codegen_lsp.postprocess.site import CLOSE, MIN_LINE, OPEN, Site
 from codegen_lsp.syntax.page import Line, Page
 
 MAX_CYCLE = 8
+MAX_PIECE = 40
+STUCK_CHARS = 60
 
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
@@ -61,6 +63,26 @@ def num_repeated(lines: Sequence[str]) -> int:
         if len(lines) >= period * times and list(lines[len(lines) - period * times :]) == cycle * times:
             return period * (times - 1)
     return 0
+
+
+def is_stuck(line: str, start: int = 0) -> bool:
+    """Whether a line, as it was written, at some place beyond `start` only said the same again and again.
+
+    It takes six times and 60 characters; rulers are let off up to 160.
+    """
+    return any(_is_stuck_at(line, end) for end in range(max(start + 1, STUCK_CHARS), len(line) + 1))
+
+
+def _is_stuck_at(line: str, end: int) -> bool:
+    for size in range(1, MAX_PIECE + 1):
+        piece = line[end - size : end]
+        # A cheap look first: most lines end here.
+        if line[end - 2 * size : end - size] != piece or piece.isspace():
+            continue
+        length = STUCK_CHARS if any(map(str.isalnum, piece)) else 160
+        if line.endswith(piece * max(6, length // size), 0, end):
+            return True
+    return False
 
 
 def _without_trailing_space(answer: str) -> str:

@@ -12,6 +12,7 @@ import argparse
 import random
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,33 @@ def spans_of(ids: Sequence[int], size: int, tokenizer: FileTokenizer) -> list[by
     return [text for text in texts if len(text) >= 2 * ANCHOR and len(set(text)) >= 12]
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Spans that a model wrote, and those of them that stand in the corpus."""
+
+    num: int
+    num_copied: int
+    examples: tuple[str, ...]
+
+
+def measure(
+    model: Any, tokenizer: FileTokenizer, corpus: Path, *, num: int, span: int, temperature: float, seed: int
+) -> Memory:
+    """Let the model go on from `num` places of held-out files, and look for what it wrote."""
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    documents = [item.text for item in read_shard(corpus / "dev.jsonl.xz") if len(item.text) > PREFIX_CHARS]
+    spans: list[bytes] = []
+    for text in rng.sample(documents, min(num, len(documents))):
+        at = text.find("\n", rng.randrange(PREFIX_CHARS // 2, len(text))) + 1 or len(text)
+        ids = written(model, tokenizer, text[max(0, at - PREFIX_CHARS) : at], 2 * span, temperature)
+        spans += spans_of(ids, span, tokenizer)
+    texts = (item.text.encode() for shard in train_shards(corpus) for item in read_shard(shard))
+    copied = found_in(spans, texts)
+    examples = tuple(text.decode(errors="replace") for text in sorted(copied)[:3])
+    return Memory(len(spans), sum(text in copied for text in spans), examples)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line entry."""
     from transformers import AutoModelForCausalLM
@@ -103,23 +131,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args(argv)
-    torch.manual_seed(args.seed)
-    rng = random.Random(args.seed)
     model: Any = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
     tokenizer = FileTokenizer((args.model / "tokenizer.json").read_text(encoding="utf-8"))
-    documents = [item.text for item in read_shard(args.corpus / "dev.jsonl.xz") if len(item.text) > PREFIX_CHARS]
-    spans: list[bytes] = []
-    for text in rng.sample(documents, min(args.num, len(documents))):
-        at = text.find("\n", rng.randrange(PREFIX_CHARS // 2, len(text))) + 1 or len(text)
-        ids = written(model, tokenizer, text[max(0, at - PREFIX_CHARS) : at], 2 * args.span, args.temperature)
-        spans += spans_of(ids, args.span, tokenizer)
-    texts = (item.text.encode() for shard in train_shards(args.corpus) for item in read_shard(shard))
-    copied = found_in(spans, texts)
-    num = sum(span in copied for span in spans)
-    share = 100 * num / max(1, len(spans))
-    print(f"{num} of {len(spans)} spans of {args.span} tokens ({share:.2f} %) stand in the corpus")
-    for span in sorted(copied)[:3]:
-        print(f"  for example {span.decode(errors='replace')!r}")
+    how = {"num": args.num, "span": args.span, "temperature": args.temperature, "seed": args.seed}
+    found = measure(model, tokenizer, args.corpus, **how)
+    share = 100 * found.num_copied / max(1, found.num)
+    print(f"{found.num_copied} of {found.num} spans of {args.span} tokens ({share:.2f} %) stand in the corpus")
+    for text in found.examples:
+        print(f"  for example {text!r}")
     return 0
 
 

@@ -1,0 +1,167 @@
+"""Own exercises as an exam: three kinds of question that were not trained on, judged by execution.
+
+Known phrasings with combinations of names and settings kept out of training ("combination"), phrasings kept out of
+training ("phrasing"), and both ("both"). An answer is executed, with the exercise's asserts, in a process of its own
+with limits; that is no sandbox, so examine only models that you trust.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import random
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from codegen_lsp.core import Context
+from codegen_lsp.prompt.render import render as render_prompt
+from codegen_lsp.tokens import FileTokenizer
+from codegen_lsp.training.batches import SPM
+from codegen_lsp.training.exercises.forms import Rendered, forms_of, render
+from codegen_lsp.training.exercises.idioms import Exercise
+
+SECONDS = 5
+MAX_NEW_TOKENS = 200
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one question was answered: by the greedy answer, and by `num_sampled` sampled ones.
+
+    `confidence` is exp(mean log-probability) of the greedy answer, as the product has it.
+    """
+
+    way: str
+    form: str
+    topic: str
+    exact: bool
+    passed: bool
+    confidence: float
+    num_sampled: int = 0
+    sampled_passed: int = 0
+
+
+def questions(exercises: Sequence[Exercise], num: int, seed: int) -> Iterator[tuple[str, Rendered]]:
+    """`num` questions of each of the three ways, no two of a way from one idiom while there are others."""
+    rng = random.Random(seed)
+    held = [exercise for exercise in exercises if exercise.is_held_out]
+    seen = [exercise for exercise in exercises if not exercise.is_held_out]
+    for way, pool in (("combination", held), ("phrasing", seen), ("both", held)):
+        by_idiom: dict[str, list[Exercise]] = {}
+        for exercise in pool:
+            by_idiom.setdefault(exercise.idiom, []).append(exercise)
+        names = sorted(by_idiom)
+        rng.shuffle(names)
+        for n in range(num):
+            exercise = rng.choice(by_idiom[names[n % len(names)]])
+            ask = rng.choice(exercise.asks if way == "combination" else exercise.held)
+            yield way, render(exercise, rng.choice(forms_of(exercise)), ask, [], rng)
+
+
+def answers(
+    model: Any, tokenizer: FileTokenizer, question: Rendered, num: int = 1, temperature: float = 0.0
+) -> list[tuple[str, float]]:
+    """`num` answers of the model, each to its end token, with their confidence; greedy without a temperature."""
+    sample = question.sample
+    prompt = render_prompt(Context(sample.path, "python", sample.prefix, sample.suffix), SPM, tokenizer)
+    ids = torch.tensor([prompt.ids])
+    how = {"do_sample": True, "temperature": temperature, "num_return_sequences": num} if temperature else {}
+    with torch.inference_mode():
+        out = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=MAX_NEW_TOKENS,
+            eos_token_id=list(prompt.stop_ids),
+            pad_token_id=prompt.stop_ids[0],
+            return_dict_in_generate=True,
+            output_logits=True,
+            **{"do_sample": False, **how},
+        )
+    logprobs = torch.stack(out.logits, 1).float().log_softmax(-1)
+    found = []
+    for row, steps in zip(out.sequences[:, ids.shape[1] :].tolist(), logprobs, strict=True):
+        ends = [n for n, token in enumerate(row) if token in prompt.stop_ids]
+        kept = row[: ends[0]] if ends else row
+        each = [float(steps[n, token]) for n, token in enumerate(kept)]
+        found.append((tokenizer.decode(kept), math.exp(sum(each) / len(each)) if each else 0.0))
+    return found
+
+
+def program(question: Rendered, middle: str) -> str | None:
+    """The file with an answer in it and the asserts behind, or None when it does not parse."""
+    exercise, sample = question.exercise, question.sample
+    text = sample.prefix + middle + sample.suffix
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return None
+    imports = "\n".join(exercise.imports)
+    if exercise.kind == "snippet":
+        body = _body_of(tree) if question.form == "inside" else text
+        return "\n".join([imports, exercise.given, body, exercise.check])
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    wanted = re.search(r"(?:def|class) (\w+)", exercise.code)
+    if not names or wanted is None:
+        return None
+    alias = f"{wanted.group(1)} = {names[-1]}" if wanted.group(1) not in names else ""
+    return "\n".join([imports, exercise.given, text, alias, exercise.check])
+
+
+def _body_of(tree: ast.Module) -> str:
+    """The statements of the function that stands around a snippet, to be executed where its names are."""
+    function = tree.body[-1]
+    return ast.unparse(ast.Module(getattr(function, "body", []), [])) if hasattr(function, "body") else ""
+
+
+def passes(source: str | None) -> bool:
+    """Whether a program runs to its end; in a process of its own, with a time limit, in a folder of its own."""
+    if source is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            "-I",
+            "-c",
+            f"import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))\n{source}",
+        ]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired:
+            return False
+    return done.returncode == 0
+
+
+def examine(
+    model: Any, tokenizer: FileTokenizer, exercises: Sequence[Exercise], *, num: int, samples: int, seed: int
+) -> Iterator[Mark]:
+    """Marks for `num` questions of each way; with `samples`, as many sampled answers too (temperature 0.8)."""
+    torch.manual_seed(seed)
+    for way, question in questions(exercises, num, seed):
+        got, confidence = answers(model, tokenizer, question)[0]
+        exact = got.rstrip() == question.sample.middle.rstrip()
+        tries = [text for text, _ in answers(model, tokenizer, question, samples, 0.8)] if samples else []
+        verdicts = {text: passes(program(question, text)) for text in {got, *tries}}
+        yield Mark(
+            way=way,
+            form=question.form,
+            topic=question.exercise.topic,
+            exact=exact,
+            passed=exact or verdicts[got],
+            confidence=confidence,
+            num_sampled=len(tries),
+            sampled_passed=sum(verdicts[text] for text in tries),
+        )
+
+
+def pass_at(k: int, num: int, right: int) -> float:
+    """Chance that at least one of k answers is right when `right` of `num` are (Chen et al. 2021, unbiased)."""
+    return 1.0 if num - right < k else 1.0 - math.comb(num - right, k) / math.comb(num, k)

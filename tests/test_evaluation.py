@@ -1,0 +1,113 @@
+"""The evaluation table: sums that are known, and the development set's own scorer as the oracle."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from codegen_lsp.training import calibration, evaluate, exam, storage, tasks
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def test_chance_rises_with_confidence_and_meets_the_shares():
+    rng = random.Random(1)
+    pairs = [(c, rng.random() < c**3) for c in (rng.random() for _ in range(4000))]
+    steps = calibration.fit(pairs)
+    assert [chance for _, chance in steps] == sorted(chance for _, chance in steps)
+    for confidence in (0.3, 0.6, 0.9):
+        assert calibration.chance(steps, confidence) == pytest.approx(confidence**3, abs=0.08)
+    assert calibration.expected_error(pairs) > 0.2
+    assert calibration.crossed_error(pairs) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("pairs", "error"),
+    [
+        ([], 0.0),
+        ([(1.0, True)], 0.0),
+        ([(1.0, False)], 1.0),
+        ([(0.5, True), (0.5, False)], 0.0),
+        ([(0.25, False)], 0.25),
+    ],
+)
+def test_expected_calibration_error(pairs, error):
+    assert calibration.expected_error(pairs) == pytest.approx(error)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "cost", "threshold"),
+    [
+        ([(0.9, True), (0.8, True), (0.5, False)], 1.0, 0.8),
+        ([(0.9, False), (0.8, True), (0.7, True)], 1.0, 0.7),
+        ([(0.9, False)], 1.0, 1.0),
+        ([(0.9, True), (0.8, False), (0.7, True)], 0.5, 0.7),
+        ([], 1.0, 1.0),
+    ],
+)
+def test_threshold_is_where_showing_pays(pairs, cost, threshold):
+    assert calibration.best_threshold(pairs, cost) == threshold
+
+
+def test_shown():
+    assert calibration.shown([(0.9, True), (0.5, False), (0.4, True)], 0.5) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("k", "num", "right", "chance"), [(1, 10, 3, 0.3), (10, 10, 1, 1.0), (2, 4, 1, 0.5), (5, 5, 0, 0)]
+)
+def test_pass_at_k(k, num, right, chance):
+    assert exam.pass_at(k, num, right) == pytest.approx(chance)
+
+
+def test_int8_is_within_half_a_step_of_each_row():
+    torch.manual_seed(0)
+    weight = torch.randn(64, 32) * torch.logspace(-3, 1, 64).unsqueeze(1)
+    step = weight.abs().amax(1, keepdim=True) / 127
+    assert ((storage.int8(weight) - weight).abs() <= step * 0.57).all()  # the scale itself is rounded to fp16
+    assert not storage.int8(torch.zeros(2, 3)).any()
+
+
+def test_a_reply_is_judged_in_its_file():
+    task = tasks.Task("1", "infilling", "a.py", "def f(x):\n    return ", "\n", "x + 1", "assert f(1) == 2")
+    for text, passed in (("x + 1", True), ("x", False), ("x +", False), ("", False)):
+        assert exam.passes(tasks.program(task, tasks.Reply(text, 0.5, 1.0))) is passed
+
+
+def test_tally_is_the_sets_own_score(tmp_path):
+    if not (SHARED / "eval" / "score.py").is_file() or not (SHARED / "corpus" / "dev.jsonl.xz").is_file():
+        pytest.skip("the development set is not here")
+    rng = random.Random(3)
+    asked = tasks.dev_items(SHARED / "eval", SHARED / "corpus", 60)
+    replies = []
+    for task in asked:
+        wrong = task.target[: rng.randrange(len(task.target))]
+        text = rng.choice((task.target, task.target + "\nmore = 1", wrong, "", task.target.split("\n")[0] + "  "))
+        replies.append(tasks.Reply(text, 0.5, 1.0))
+    rows = (SHARED / "eval" / "dev-items.jsonl").read_text().splitlines()
+    chosen = {task.id for task in asked}
+    (tmp_path / "items").write_text("\n".join(row for row in rows if json.loads(row)["id"] in chosen))
+    answers = [{"id": task.id, "completion": reply.text} for task, reply in zip(asked, replies, strict=True)]
+    (tmp_path / "answers").write_text("\n".join(map(json.dumps, answers)))
+    command = [sys.executable, SHARED / "eval" / "score.py", SHARED / "corpus" / "dev.jsonl.xz"]
+    done = subprocess.run(
+        [*command, tmp_path / "items", tmp_path / "answers", "--json"], capture_output=True, text=True, check=True
+    )
+    theirs = json.loads(done.stdout)
+    for kind, row in tasks.tally(asked, replies).items():
+        ours = [row.asked, *(round(100 * share / row.asked, 1) for share in (row.exact, row.first, row.empty))]
+        assert ours == [theirs[kind][key] for key in ("n", "exact", "first", "empty")]
+        assert 100 * row.similarity / row.asked == pytest.approx(theirs[kind]["es"], abs=0.06)
+
+
+def test_only_what_can_be_measured_is(capsys):
+    model = Path(__file__).parents[1] / "models" / "seed-py"
+    assert evaluate.main([str(model), "--only", "size", "items", "bits", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report) == {"model", "size"}
+    assert report["size"]["folder_mb"] < 64
+    assert report["size"]["load_s"] > 0
