@@ -22,7 +22,7 @@ from codegen_lsp.training import batches, corpus, exam, export, memorised, pretr
 from codegen_lsp.training.exercises import forms, idioms, validate
 from codegen_lsp.training.model import LinearCrossEntropy
 from codegen_lsp.training.muon import Muon
-from codegen_lsp.training.recipe import load_recipe
+from codegen_lsp.training.recipe import Mix, load_recipe
 from codegen_lsp.training.tokenizer import SPECIALS, train_tokenizer
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
@@ -156,7 +156,7 @@ def test_corpus_samples_cut_a_file_without_changing_it():
         "import os\n\n\ndef f(a):\n    '''Add one to a number.'''\n    b = a + 1\n    return b\n\n\ndef g(a):\n"
         + "".join(f"    # make the number {n} times larger\n    a = a * {n}\n\n" for n in range(20))
     )
-    found = list(samples.from_document(corpus.Document("p", "a.py", text), random.Random(4)))
+    found = list(samples.from_document(corpus.Document("p", "a.py", text), random.Random(4), Mix()))
     assert len(found) >= 5
     for sample in found:
         assert sample.middle
@@ -260,7 +260,7 @@ def test_corpus_files_come_shuffled(tmp_path):
     with lzma.open(tmp_path / "train-0.jsonl.xz", "wt") as shard:
         for n in range(60):
             shard.write(json.dumps({"package": f"p{n // 30}", "path": f"{n}.py", "text": text}) + "\n")
-    found = itertools.islice(batches.corpus_samples(tmp_path, random.Random(2)), 400)
+    found = itertools.islice(batches.corpus_samples(tmp_path, Mix(), random.Random(2)), 400)
     order = [int(sample.path.removesuffix(".py")) for sample in found if sample.path]
     first = [n // 30 for n in dict.fromkeys(order)][:20]
     assert 4 <= sum(first) <= 16, "files of both packages from the start"

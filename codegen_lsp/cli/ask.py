@@ -40,6 +40,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 is greedy (default)")
     group.add_argument("--seed", type=int, metavar="N", help="same seed, same answer (with a temperature)")
     group.add_argument("--min-confidence", type=float, default=0.0, metavar="P", help="offer nothing below (0 to 1)")
+    group.add_argument("--no-healing", action="store_true", help="take the last token before the cursor as it is")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def options(args: argparse.Namespace) -> Any:
         temperature=args.temperature,
         seed=args.seed,
         min_confidence=args.min_confidence,
+        heal=not args.no_healing,
     )
 
 

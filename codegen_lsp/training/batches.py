@@ -16,17 +16,16 @@ from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME, PREFIX, SUFFIX, Format
 from codegen_lsp.prompt.render import render
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training.corpus import read_shard, train_shards
+from codegen_lsp.training.corpus import Document, read_shard, train_shards
 from codegen_lsp.training.exercises.forms import PATHS, Piece, chain, forms_of, vary
 from codegen_lsp.training.exercises.forms import render as render_exercise
 from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.neighbours import neighbours
+from codegen_lsp.training.recipe import Mix, Recipe
 from codegen_lsp.training.samples import Sample, from_document
 
 SPM = BY_NAME["codegen"]
 PSM = replace(SPM, template=("<|fim_prefix|>", PREFIX, "<|fim_suffix|>", SUFFIX, "<|fim_middle|>"))
-PSM_SHARE = 0.1
-CHAIN_SHARE = 0.65
-"""Share of exercise samples that are whole files of orders and answers: more is learnt per token that way."""
 POOL = 256
 MIN_LOSS_FROM = 3
 """Where the loss begins for samples that are learnt whole: behind the first control tokens."""
@@ -47,7 +46,7 @@ class Row:
 
 def encode(sample: Sample, tokenizer: FileTokenizer, fmt: Format, learn_all: bool) -> Row:
     """Prompt (by the product's own render), middle and end token."""
-    prompt = render(Context(sample.path, "python", sample.prefix, sample.suffix), fmt, tokenizer)
+    prompt = render(Context(sample.path, "python", sample.prefix, sample.suffix, sample.snippets), fmt, tokenizer)
     ids = (*prompt.ids, *tokenizer.encode(sample.middle), tokenizer.required("<|endoftext|>"))
     return Row(ids, ((MIN_LOSS_FROM if learn_all else len(prompt.ids), len(ids)),))
 
@@ -70,17 +69,24 @@ def encode_chain(chain: Sequence[Piece], path: str, tokenizer: FileTokenizer) ->
     return Row(tuple(ids), tuple(learnt))
 
 
-def corpus_samples(folder: Path, rng: random.Random) -> Iterator[Sample]:
+def corpus_samples(folder: Path, mix: Mix, rng: random.Random) -> Iterator[Sample]:
     """Samples of the training shards, for ever, in an order that depends on the seed.
 
     All files are held in memory (a gigabyte) and shuffled: neighbours in a shard are of one package, and a run of steps
     on one package unlearns the others.
     """
     documents = [document for shard in train_shards(folder) for document in read_shard(shard)]
+    packages: dict[str, list[Document]] = {}
+    for document in documents:
+        packages.setdefault(document.package, []).append(document)
     while True:
         rng.shuffle(documents)
         for document in documents:
-            yield from from_document(document, rng)
+            for sample in from_document(document, rng, mix):
+                is_shown = mix.snippets and rng.random() < mix.snippets
+                others = packages[document.package] if is_shown else ()
+                snippets = neighbours(sample.prefix, document.path, others, rng.randrange(1, 4), rng)
+                yield replace(sample, snippets=snippets) if snippets else sample
 
 
 def exercise_stream(
@@ -101,10 +107,10 @@ def exercise_stream(
                 yield exercise
 
 
-def exercise_rows(stream: Iterator[Exercise], tokenizer: FileTokenizer, rng: random.Random) -> Iterator[Row]:
+def exercise_rows(stream: Iterator[Exercise], mix: Mix, tokenizer: FileTokenizer, rng: random.Random) -> Iterator[Row]:
     """Exercises in all forms and phrasings, alone (with a suffix, or the cursor inside) or several to a file."""
     while True:
-        if rng.random() < CHAIN_SHARE:
+        if rng.random() < mix.chains:
             several = [next(stream) for _ in range(rng.randrange(2, 8))]
             path = rng.choice(PATHS) if rng.random() < 0.5 else ""
             yield encode_chain(chain(several, rng), path, tokenizer)
@@ -112,8 +118,8 @@ def exercise_rows(stream: Iterator[Exercise], tokenizer: FileTokenizer, rng: ran
         exercise, others = next(stream), [next(stream) for _ in range(rng.choice((0, 0, 1, 2)))]
         ask = vary(rng.choice(exercise.asks), rng)
         sample = render_exercise(exercise, rng.choice(forms_of(exercise)), ask, others, rng).sample
-        sample = _split_inside(sample, rng) if rng.random() < 0.3 else sample
-        yield encode(sample, tokenizer, PSM if rng.random() < PSM_SHARE else SPM, learn_all=False)
+        sample = _split_inside(sample, rng) if rng.random() < mix.inside else sample
+        yield encode(sample, tokenizer, PSM if rng.random() < mix.psm else SPM, learn_all=False)
 
 
 def _split_inside(sample: Sample, rng: random.Random) -> Sample:
@@ -124,30 +130,31 @@ def _split_inside(sample: Sample, rng: random.Random) -> Sample:
 
 @dataclass
 class Source:
-    """Where rows come from: a corpus folder (None: exercises alone), exercises, and the share of the latter."""
+    """Where rows come from: a corpus folder (None: exercises alone) and exercises, mixed as the recipe says."""
 
     corpus: Path | None
     exercises: Sequence[Exercise]
-    share: float
-    weights: Mapping[str, float]
+    recipe: Recipe
     tokenizer: FileTokenizer
-    context: int
     seed: int
 
     def rows(self) -> Iterator[Row]:
         """Encoded samples for ever; what does not fit the context is left out, not cut."""
-        rng = random.Random(self.seed)
-        share = self.share if self.exercises else 0.0
-        corpus = corpus_samples(self.corpus, rng) if self.corpus else None
-        own = exercise_rows(exercise_stream(self.exercises, self.weights, rng), self.tokenizer, rng)
+        # One stream of chance for each: another share of one does not change what the other draws.
+        which, theirs, ours = (random.Random(f"{self.seed} {name}") for name in ("which", "corpus", "own"))
+        recipe, mix = self.recipe, self.recipe.mix
+        share = recipe.exercises if self.exercises else 0.0
+        corpus = corpus_samples(self.corpus, mix, theirs) if self.corpus else None
+        stream = exercise_stream(self.exercises, recipe.topics, ours)
+        own = exercise_rows(stream, mix, self.tokenizer, ours)
         while True:
-            is_own = corpus is None or rng.random() < share
-            row = next(own) if is_own else self._corpus_row(next(corpus), rng)  # type: ignore[arg-type]
-            if len(row.ids) <= self.context:
+            if corpus is None or which.random() < share:
+                row = next(own)
+            else:
+                fmt = PSM if theirs.random() < mix.psm else SPM
+                row = encode(next(corpus), self.tokenizer, fmt, learn_all=True)
+            if len(row.ids) <= recipe.context:
                 yield row
-
-    def _corpus_row(self, sample: Sample, rng: random.Random) -> Row:
-        return encode(sample, self.tokenizer, PSM if rng.random() < PSM_SHARE else SPM, learn_all=True)
 
 
 def batches(rows: Iterator[Row], batch_tokens: int, seed: int) -> Iterator[list[Row]]:

@@ -70,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
         "--samples", type=int, default=0, help=f"sampled answers an exercise; {PASS_AT} for pass@{PASS_AT}"
     )
     options.add_argument("--only", nargs="+", choices=list(SECTIONS), metavar="SECTION", help=", ".join(SECTIONS))
+    options.add_argument(
+        "--ask", action="append", default=[], metavar="OPTION", help="option of `codegen-lsp complete`"
+    )
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--threads", type=int)
     options.add_argument("--json", action="store_true")

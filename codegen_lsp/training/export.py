@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line entry."""
     parser = argparse.ArgumentParser(prog="export", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recipe")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="what pretrain was given")
     parser.add_argument("--run", type=Path, required=True, help="folder that holds state.pt")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder with tokenizer.json")
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     text = (args.tokenizer / "tokenizer.json").read_text(encoding="utf-8")
     tokenizer = FileTokenizer(text)
-    trainer = Trainer(load_recipe(args.recipe), tokenizer, tokenizer.vocab_size, "cpu")
+    trainer = Trainer(load_recipe(args.recipe, args.set), tokenizer, tokenizer.vocab_size, "cpu")
     trainer.load(args.run / "state.pt")
     export(trainer, text, args.out, args.prompt_budget, args.manifest)
     print(f"wrote {args.out}: {sum(file.stat().st_size for file in args.out.iterdir()) / 1e6:.1f} MB")

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from codegen_lsp.training.recipe import Recipe, load_recipe
 
 SAVE_SECONDS = 240
 LOG_STEPS = 10
+STOPPED = 130
+"""Exit code after a signal; the run can be resumed."""
 MICRO_TOKENS = 4_096 if not torch.cuda.is_available() else 65_536
 """Tokens of one forward and backward pass; larger batches are accumulated."""
 
@@ -60,10 +62,7 @@ class Trainer:
         others = [weight for weight in blocks.values() if weight.ndim != 2]
         others += [self.model.model.embed_tokens.weight, self.model.model.norm.weight]
         self.is_bf16 = recipe.autocast and has_fast_bf16(device)
-        muon = Muon(matrices, recipe.muon_lr, dtype=torch.bfloat16 if self.is_bf16 else torch.float32)
-        adam = torch.optim.AdamW(others, lr=recipe.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
-        self.optimizers: tuple[torch.optim.Optimizer, ...] = (muon, adam)
-        self.rates = (recipe.muon_lr, recipe.adam_lr)
+        self.optimizers, self.rates = _optimizers(recipe, matrices, others, self.is_bf16)
         self.progress = Progress()
 
     def step(self, batch: Sequence[Row], factor: float) -> float:
@@ -116,6 +115,21 @@ class Trainer:
         self.progress = Progress(**state["progress"])
 
 
+def _optimizers(
+    recipe: Recipe, matrices: list[torch.Tensor], others: list[torch.Tensor], is_bf16: bool
+) -> tuple[tuple[torch.optim.Optimizer, ...], tuple[float, ...]]:
+    """Muon for the matrices and AdamW for the rest, or AdamW for all, with their learning rates."""
+    if recipe.optimizer == "adamw":
+        matrices, others = [], [*others, *matrices]
+    elif recipe.optimizer != "muon":
+        raise ValueError(f"optimizer is muon or adamw, not {recipe.optimizer!r}")
+    adam = torch.optim.AdamW(others, lr=recipe.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+    if not matrices:
+        return (adam,), (recipe.adam_lr,)
+    muon = Muon(matrices, recipe.muon_lr, dtype=torch.bfloat16 if is_bf16 else torch.float32)
+    return (muon, adam), (recipe.muon_lr, recipe.adam_lr)
+
+
 def _micro_batches(batch: Sequence[Row]) -> list[Sequence[Row]]:
     rows = max(1, MICRO_TOKENS // max(len(row.ids) for row in batch))
     return [batch[at : at + rows] for at in range(0, len(batch), rows)]
@@ -128,8 +142,8 @@ def rate_factor(done: float, steps_here: int, warmup_steps: int, cooldown: float
     return max(0.0, min(warm, cool))
 
 
-def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> None:
-    """Run until the budget of minutes or steps is used, or a signal arrives."""
+def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> bool:
+    """Run until the budget of minutes or steps is used (True), or a signal arrives (False)."""
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopped.append(received))
@@ -153,6 +167,7 @@ def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> None:
                 trainer.save(args.run / "state.pt")
                 saved = time.monotonic()
     trainer.save(args.run / "state.pt")
+    return not stopped
 
 
 def parser() -> argparse.ArgumentParser:
@@ -171,6 +186,13 @@ def parser() -> argparse.ArgumentParser:
         "--cooldown", type=float, default=0.35, help="last share of the budget in which the rate falls"
     )
     options.add_argument("--rate", type=float, default=1.0, help="share of the recipe's learning rates (default: 1)")
+    options.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the recipe, e.g. muon_lr=0.01, mix.psm=0.5",
+    )
     options.add_argument("--exercises", type=float, help="share of samples from exercises, instead of the recipe's")
     options.add_argument("--items", type=Path, help="executed exercises: what exercises.validate --out wrote")
     options.add_argument(
@@ -184,7 +206,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line entry."""
     args = parser().parse_args(argv)
-    recipe = load_recipe(args.recipe)
+    recipe = load_recipe(args.recipe, args.set)
+    if args.exercises is not None:
+        recipe = replace(recipe, exercises=args.exercises)
     if args.threads:
         torch.set_num_threads(args.threads)
     args.run.mkdir(parents=True, exist_ok=True)
@@ -195,15 +219,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         trainer.load(args.run / "state.pt")
     elif args.init:
         trainer.start_from(args.init)
-    share = recipe.exercises if args.exercises is None else args.exercises
-    exercises = [item for item in read_exercises(args.items) if not item.is_held_out] if share else []
+    exercises = [item for item in read_exercises(args.items) if not item.is_held_out] if recipe.exercises else []
     seed = args.seed + trainer.progress.steps
-    source = Source(args.corpus, exercises, share, recipe.topics, tokenizer, recipe.context, seed)
+    source = Source(args.corpus, exercises, recipe, tokenizer, seed)
     num = sum(weight.numel() for weight in trainer.model.parameters())
     print(f"{recipe.name}: {num / 1e6:.1f}M parameters, {len(exercises)} exercises, from step {trainer.progress.steps}")
-    train(trainer, source, args)
+    is_done = train(trainer, source, args)
     print(f"step {trainer.progress.steps}, {trainer.progress.tokens} tokens, {trainer.progress.seconds / 60:.1f} min")
-    return 0
+    return 0 if is_done else STOPPED
 
 
 if __name__ == "__main__":

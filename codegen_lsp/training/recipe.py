@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 RECIPES = Path(__file__).with_name("recipes.toml")
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What samples are made of. Shares are 0 to 1."""
+
+    psm: float = 0.1
+    """Samples in PSM order; the others are SPM, which is what is served."""
+    chains: float = 0.65
+    """Exercise samples that are whole files of orders and answers: more is learnt per token that way."""
+    orders: int = 6
+    """Comment→code and docstring→body samples taken of a corpus file, at most."""
+    spans: int = 2
+    """Random spans taken of a corpus file."""
+    inside: float = 0.3
+    """Samples whose cursor stands inside the answer already."""
+    imports: float = 0.3
+    """Samples of a file's middle that show its imports all the same."""
+    snippets: float = 0.0
+    """Corpus samples that show pieces of other files of the package."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +51,25 @@ class Recipe:
     """bf16 activations where the device is fast at them; weights and optimiser state stay fp32."""
     topics: Mapping[str, float] = field(default_factory=dict)
     """Chance that an exercise of a topic is taken when its turn comes; 1 for topics not named."""
+    optimizer: str = "muon"
+    """Of the matrices: muon, or adamw at `adam_lr`."""
+    mix: Mix = Mix()
 
 
-def load_recipe(name: str) -> Recipe:
-    """The row of recipes.toml with this name; raises KeyError that lists the names."""
+def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """The row of recipes.toml with this name, with changes such as "muon_lr=0.01" or "mix.psm=0.5".
+
+    Raises KeyError that lists the names, ValueError for a change that is none.
+    """
     rows = tomllib.loads(RECIPES.read_text(encoding="utf-8"))
     if name not in rows:
         raise KeyError(f"no recipe {name!r}; there are {', '.join(rows)}")
-    return Recipe(name=name, **rows[name])
+    row: dict[str, Any] = rows[name]
+    for change in changes:
+        key, _, value = change.partition("=")
+        section, _, inner = key.strip().rpartition(".")
+        known = {each.name for each in fields(Mix if section else Recipe)}
+        if section not in ("", "mix") or inner not in known or not value:
+            raise ValueError(f"cannot set {change!r}; a recipe has {', '.join(sorted(known))}")
+        (row.setdefault("mix", {}) if section else row)[inner] = tomllib.loads(f"value = {value}")["value"]
+    return Recipe(name=name, **{**row, "mix": Mix(**row.get("mix", {}))})

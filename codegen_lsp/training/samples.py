@@ -12,7 +12,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codegen_lsp.core import Snippet
 from codegen_lsp.training.corpus import Document
+from codegen_lsp.training.recipe import Mix
 
 MAX_LINES = 12
 PREFIX_CHARS = 1_200
@@ -32,18 +34,18 @@ class Sample:
     suffix: str
     middle: str
     path: str = ""
+    snippets: tuple[Snippet, ...] = ()
 
 
-def from_document(document: Document, rng: random.Random) -> Iterator[Sample]:
+def from_document(document: Document, rng: random.Random, mix: Mix) -> Iterator[Sample]:
     """Comment→code, docstring→body and random-span samples of one file."""
     text = document.text.replace("\r\n", "\n")
     lines = text.split("\n")
     found = list(_comment_spans(lines)) + list(_docstring_spans(text, lines))
-    for start, end in rng.sample(found, min(len(found), 6)):
-        yield _cut(document, text, *_shifted(text, start, end, rng), rng)
-    for _ in range(2):
-        if span := _random_span(text, rng):
-            yield _cut(document, text, *span, rng)
+    spans = [_shifted(text, *span, rng) for span in rng.sample(found, min(len(found), mix.orders))]
+    spans += [span for span in (_random_span(text, rng) for _ in range(mix.spans)) if span]
+    for span in spans:
+        yield _cut(document, text, span, rng, mix.imports)
 
 
 def _comment_spans(lines: list[str]) -> Iterator[tuple[int, int]]:
@@ -105,10 +107,11 @@ def _random_span(text: str, rng: random.Random) -> tuple[int, int] | None:
     return (start, end) if end - start >= 4 else None
 
 
-def _cut(document: Document, text: str, start: int, end: int, rng: random.Random) -> Sample:
+def _cut(document: Document, text: str, span: tuple[int, int], rng: random.Random, imports: float) -> Sample:
+    start, end = span
     prefix, suffix = text[max(0, start - rng.randrange(200, PREFIX_CHARS)) : start], text[end:]
     if len(prefix) < start:
-        head = "".join(_IMPORT.findall(text[:start])[:12])[:400] if rng.random() < 0.3 else ""
+        head = "".join(_IMPORT.findall(text[:start])[:12])[:400] if rng.random() < imports else ""
         prefix = head + prefix[prefix.find("\n") + 1 :]
     suffix = suffix[: rng.randrange(0, SUFFIX_CHARS)] if rng.random() < 0.7 else ""
     suffix = suffix[: suffix.rfind("\n") + 1]

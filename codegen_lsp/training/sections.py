@@ -58,7 +58,7 @@ class Evaluation:
     def ask(self, kind: str, asked: Sequence[tasks.Task]) -> list[tasks.Reply]:
         """The product's answers, kept for the sections that look back."""
         progress(f"{len(asked)} {kind} tasks through the product …")
-        replies = tasks.ask(asked, ["--model", str(self.args.model.resolve())])
+        replies = tasks.ask(asked, ["--model", str(self.args.model.resolve()), *self.args.ask])
         self.answers += zip(asked, replies, strict=True)
         return replies
 

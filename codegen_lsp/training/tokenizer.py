@@ -23,13 +23,15 @@ SPECIALS = (
     "<|file_sep|>",
 )
 PIECES = r"\r?\n[ \t]*|\r|[0-9]|[^\r\n0-9]+"
+WORD_PIECES = r"\r?\n[ \t]*|\r|[0-9]| ?[^\W\d]+| ?[^\s\w]+|[^\S\r\n]+|[^\r\n0-9]"
+"""As most code models have it: a word or a run of punctuation, with a space before it. For comparison."""
 MAX_TOKEN_BYTES = 24
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Learn merges from texts; the special tokens have the first ids."""
+def train_tokenizer(texts: Iterable[str], vocab_size: int, words: bool = False) -> Tokenizer:
+    """Learn merges from texts, across spaces or within `words`; the special tokens have the first ids."""
     tokenizer = Tokenizer(models.BPE())
-    split = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
+    split = pre_tokenizers.Split(Regex(WORD_PIECES if words else PIECES), behavior="isolated")
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_only])
     tokenizer.decoder = decoders.ByteLevel()

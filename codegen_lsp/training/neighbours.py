@@ -1,0 +1,45 @@
+"""Pieces of other files of a package that look like what stands before the cursor, as a retriever would show them.
+
+Similarity is the share of common sub-words (Jaccard) of the cursor's last lines with a window of another file, as in
+RepoCoder (Zhang et al. 2023). The file itself is never among them.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+from codegen_lsp.core import Snippet
+from codegen_lsp.training.corpus import Document
+
+WINDOW = 10
+"""Lines of a piece, and of the text before the cursor that it is compared with."""
+MAX_FILES = 6
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+
+def words(text: str) -> frozenset[str]:
+    """Its sub-words in lower case: `readFile_2` has read, file and 2."""
+    return frozenset(word.lower() for word in _WORD.findall(text))
+
+
+def neighbours(prefix: str, path: str, others: Sequence[Document], num: int, rng: random.Random) -> tuple[Snippet, ...]:
+    """Up to `num` pieces of some of the other files, the most similar last: next to the file."""
+    wanted = words("\n".join(prefix.split("\n")[-WINDOW:]))
+    files = [document for document in rng.sample(others, min(len(others), MAX_FILES)) if document.path != path]
+    found = [_best(document, wanted) for document in files]
+    ranked = sorted((piece for piece in found if piece.score > 0), key=lambda piece: piece.score)
+    return tuple(ranked[len(ranked) - min(num, len(ranked)) :])
+
+
+def _best(document: Document, wanted: frozenset[str]) -> Snippet:
+    lines = document.text.split("\n")
+    best = Snippet(document.path, "", "similar", 0.0)
+    for at in range(0, len(lines), WINDOW // 2):
+        piece = "\n".join(lines[at : at + WINDOW]).strip("\n")
+        own = words(piece)
+        score = len(own & wanted) / max(1, len(own | wanted))
+        if score > best.score and len(piece) < 800:
+            best = Snippet(document.path, piece, "similar", score)
+    return best
