@@ -1,6 +1,7 @@
 """The training room: samples, batches, loss, resuming, export; tiny sizes, the real code."""
 
 import ast
+import dataclasses
 import itertools
 import json
 import lzma
@@ -18,7 +19,7 @@ from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training import batches, corpus, exam, export, memorised, pretrain, samples
+from codegen_lsp.training import batches, corpus, exam, export, loader, memorised, pretrain, samples
 from codegen_lsp.training.exercises import forms, idioms, validate
 from codegen_lsp.training.model import LinearCrossEntropy
 from codegen_lsp.training.muon import Muon
@@ -163,6 +164,17 @@ def test_corpus_samples_cut_a_file_without_changing_it():
         assert text.find(sample.prefix[-40:] + sample.middle + sample.suffix[:20]) >= 0
 
 
+def test_pieces_of_files_end_only_where_the_file_does(tokenizer):
+    for length, ends in ((40, True), (3000, False)):
+        document = corpus.Document("p", "a.py", "value = 1\n" * length)
+        mix = Mix(orders=0, spans=0, files=4)
+        for sample in samples.from_document(document, random.Random(length), mix):
+            row = batches.encode(sample, tokenizer, batches.SPM, learn_all=True)
+            at_end = document.text.endswith(sample.middle) and sample.is_complete
+            assert (row.ids[-1] == tokenizer.required("<|endoftext|>")) is at_end
+            assert sample.is_complete or not ends
+
+
 @pytest.mark.skipif(not CORPUS.exists(), reason="../shared/corpus is not here")
 def test_corpus_has_no_dev_package_in_training():
     assert all(path.name.startswith("train-") for path in corpus.train_shards(CORPUS))
@@ -260,7 +272,7 @@ def test_corpus_files_come_shuffled(tmp_path):
     with lzma.open(tmp_path / "train-0.jsonl.xz", "wt") as shard:
         for n in range(60):
             shard.write(json.dumps({"package": f"p{n // 30}", "path": f"{n}.py", "text": text}) + "\n")
-    found = itertools.islice(batches.corpus_samples(tmp_path, Mix(), random.Random(2)), 400)
+    found = itertools.islice(batches.corpus_samples(tmp_path, Mix(), random.Random(2)), 1_500)
     order = [int(sample.path.removesuffix(".py")) for sample in found if sample.path]
     first = [n // 30 for n in dict.fromkeys(order)][:20]
     assert 4 <= sum(first) <= 16, "files of both packages from the start"
@@ -275,3 +287,36 @@ def test_copied_spans_are_found_wherever_they_begin():
     almost = [span[:-1] + b"\n" for span in copied]
     assert memorised.found_in([*copied, *others, *almost], texts) == set(copied)
     assert memorised.found_in([], texts) == set()
+
+
+def test_workers_share_the_corpus_and_make_the_same_batches(tmp_path, tokenizer):
+    with lzma.open(tmp_path / "train-0.jsonl.xz", "wt") as shard:
+        for n in range(40):
+            text = f"def f_{n}():\n    # give the number {n}\n    return {n}\n" + f"value_{n} = {n}\n" * 30
+            shard.write(json.dumps({"package": "p", "path": f"{n}.py", "text": text}) + "\n")
+    mix = Mix(orders=0, spans=0, files=1)
+    recipe = dataclasses.replace(load_recipe("smoke"), exercises=0.0, mix=mix)
+    source = batches.Source(tmp_path, [], recipe, tokenizer, seed=1)
+    pad = tokenizer.required("<|fim_pad|>")
+    with_workers = [list(itertools.islice(loader.stream(source, pad, workers=2, part_tokens=512), 6)) for _ in range(2)]
+    for first, second in zip(*with_workers, strict=True):
+        assert first.num_tokens == second.num_tokens
+        assert all(torch.equal(one, other) for one, other in zip(first.parts[0], second.parts[0], strict=True))
+        for ids, counted in first.parts:
+            assert ids.shape[1] % loader.WIDTH == 0
+            assert ids.numel() <= 512 + loader.WIDTH * len(ids)
+            assert not counted[ids == pad].any()
+    halves = [dataclasses.replace(source, share=(n, 2)) for n in range(2)]
+    firsts = [{row.ids for row in itertools.islice(half.rows(), 60)} for half in halves]
+    assert firsts[0]
+    assert not firsts[0] & firsts[1]
+
+
+def test_before_the_cooldown_the_weights_are_kept(tmp_path, exercises, tokenizer):
+    (tmp_path / "tokenizer.json").write_text(tokenizer._fast.to_str())
+    items = tmp_path / "items.jsonl"
+    items.write_text("".join(json.dumps(vars(item)) + "\n" for item in exercises))
+    command = ["smoke", "--run", str(tmp_path), "--tokenizer", str(tmp_path), "--items", str(items), "--exercises=1"]
+    assert pretrain.main([*command, "--steps=6", "--minutes=5", "--device=cpu", "--cooldown=0.5"]) == 0
+    kept = torch.load(tmp_path / pretrain.BEFORE_COOLDOWN, weights_only=True)
+    assert kept["progress"]["steps"] == 3

@@ -47,7 +47,8 @@ class Row:
 def encode(sample: Sample, tokenizer: FileTokenizer, fmt: Format, learn_all: bool) -> Row:
     """Prompt (by the product's own render), middle and end token."""
     prompt = render(Context(sample.path, "python", sample.prefix, sample.suffix, sample.snippets), fmt, tokenizer)
-    ids = (*prompt.ids, *tokenizer.encode(sample.middle), tokenizer.required("<|endoftext|>"))
+    ids = (*prompt.ids, *tokenizer.encode(sample.middle))
+    ids += (tokenizer.required("<|endoftext|>"),) if sample.is_complete else ()
     return Row(ids, ((MIN_LOSS_FROM if learn_all else len(prompt.ids), len(ids)),))
 
 
@@ -69,13 +70,14 @@ def encode_chain(chain: Sequence[Piece], path: str, tokenizer: FileTokenizer) ->
     return Row(tuple(ids), tuple(learnt))
 
 
-def corpus_samples(folder: Path, mix: Mix, rng: random.Random) -> Iterator[Sample]:
-    """Samples of the training shards, for ever, in an order that depends on the seed.
+def corpus_samples(folder: Path, mix: Mix, rng: random.Random, share: tuple[int, int] = (0, 1)) -> Iterator[Sample]:
+    """Samples of the training shards (of a share of their files), for ever, in an order that depends on the seed.
 
     All files are held in memory (a gigabyte) and shuffled: neighbours in a shard are of one package, and a run of steps
     on one package unlearns the others.
     """
-    documents = [document for shard in train_shards(folder) for document in read_shard(shard)]
+    everything = (document for shard in train_shards(folder) for document in read_shard(shard))
+    documents = list(itertools.islice(everything, share[0], None, share[1]))
     packages: dict[str, list[Document]] = {}
     for document in documents:
         packages.setdefault(document.package, []).append(document)
@@ -137,6 +139,8 @@ class Source:
     recipe: Recipe
     tokenizer: FileTokenizer
     seed: int
+    share: tuple[int, int] = (0, 1)
+    """(k, n): every n-th corpus file from the k-th on."""
 
     def rows(self) -> Iterator[Row]:
         """Encoded samples for ever; what does not fit the context is left out, not cut."""
@@ -144,7 +148,7 @@ class Source:
         which, theirs, ours = (random.Random(f"{self.seed} {name}") for name in ("which", "corpus", "own"))
         recipe, mix = self.recipe, self.recipe.mix
         share = recipe.exercises if self.exercises else 0.0
-        corpus = corpus_samples(self.corpus, mix, theirs) if self.corpus else None
+        corpus = corpus_samples(self.corpus, mix, theirs, self.share) if self.corpus else None
         stream = exercise_stream(self.exercises, recipe.topics, ours)
         own = exercise_rows(stream, mix, self.tokenizer, ours)
         while True:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from codegen_lsp.training.batches import Row
 from codegen_lsp.training.recipe import Recipe
 
 CHUNK = 256
-"""Positions whose logits exist at one time."""
+"""Positions whose logits exist at one time: on a CPU they stay in its cache."""
+GPU_CHUNK = 8_192
 
 
 def has_fast_bf16(device: str) -> bool:
@@ -39,18 +38,6 @@ def new_model(recipe: Recipe, vocab_size: int, end_id: int, pad_id: int) -> Any:
     )
     config._attn_implementation = "sdpa"
     return LlamaForCausalLM(config)
-
-
-def to_tensors(batch: Sequence[Row], pad_id: int, device: str) -> tuple[Tensor, Tensor]:
-    """ids (B, T) padded on the right, and counted (B, T) bool: which ids are targets of the loss."""
-    width = max(len(row.ids) for row in batch)
-    ids = torch.full((len(batch), width), pad_id)
-    counted = torch.zeros((len(batch), width), dtype=torch.bool)
-    for n, row in enumerate(batch):
-        ids[n, : len(row.ids)] = torch.tensor(row.ids)
-        for start, end in row.learnt:
-            counted[n, start:end] = True
-    return ids.to(device), counted.to(device)
 
 
 def loss_sum(model: Any, ids: Tensor, counted: Tensor) -> tuple[Tensor, int]:
@@ -79,10 +66,11 @@ class LinearCrossEntropy(torch.autograd.Function):
         )
         states, table = hidden.to(dtype), weight.to(dtype)
         grad_hidden, grad_weight = torch.empty_like(states), torch.zeros_like(weight, dtype=torch.float32)
-        minus_one = torch.full((CHUNK, 1), -1.0, device=hidden.device)
+        chunk = CHUNK if hidden.device.type == "cpu" else GPU_CHUNK
+        minus_one = torch.full((chunk, 1), -1.0, device=hidden.device)
         total = torch.zeros((), device=hidden.device)
-        for at in range(0, len(states), CHUNK):
-            part, wanted = states[at : at + CHUNK], targets[at : at + CHUNK, None]
+        for at in range(0, len(states), chunk):
+            part, wanted = states[at : at + chunk], targets[at : at + chunk, None]
             logits = (part @ table.T).float()
             shares = logits.sub_(
                 logits.amax(-1, keepdim=True)
@@ -91,7 +79,7 @@ class LinearCrossEntropy(torch.autograd.Function):
             normaliser = shares.exp_().sum(-1, keepdim=True)
             total += normaliser.log().sum()
             slope = shares.div_(normaliser).scatter_add_(1, wanted, minus_one[: len(part)]).to(dtype)
-            grad_hidden[at : at + CHUNK] = slope @ table
+            grad_hidden[at : at + chunk] = slope @ table
             if dtype == torch.float32:
                 grad_weight.addmm_(slope.T, part)
             else:

@@ -26,13 +26,16 @@ import torch
 from safetensors.torch import load_file
 
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training.batches import Row, Source, batches
+from codegen_lsp.training.batches import Source
 from codegen_lsp.training.exercises.idioms import read_exercises
-from codegen_lsp.training.model import has_fast_bf16, loss_sum, new_model, to_tensors
+from codegen_lsp.training.loader import Batch, stream
+from codegen_lsp.training.model import has_fast_bf16, loss_sum, new_model
 from codegen_lsp.training.muon import Muon
 from codegen_lsp.training.recipe import Recipe, load_recipe
 
 SAVE_SECONDS = 240
+BEFORE_COOLDOWN = "before-cooldown.pt"
+"""From here a later run goes on; what has cooled down learns little more."""
 LOG_STEPS = 10
 STOPPED = 130
 """Exit code after a signal; the run can be resumed."""
@@ -65,23 +68,23 @@ class Trainer:
         self.optimizers, self.rates = _optimizers(recipe, matrices, others, self.is_bf16)
         self.progress = Progress()
 
-    def step(self, batch: Sequence[Row], factor: float) -> float:
+    def step(self, batch: Batch, factor: float) -> float:
         """One optimiser step at `factor` of the full learning rate; returns the loss in nats a token."""
-        total, count = 0.0, sum(row.num_learnt for row in batch)
-        for part in _micro_batches(batch):
-            ids, counted = to_tensors(part, self.pad, self.device)
+        total = torch.zeros((), device=self.device)
+        for part in batch.parts:
+            ids, counted = (each.to(self.device, non_blocking=True) for each in part)
             with torch.autocast(self.device, torch.bfloat16, enabled=self.is_bf16):
                 loss, _ = loss_sum(self.model, ids, counted)
-            torch.autograd.backward(loss / count)
-            total += loss.item()
+            torch.autograd.backward(loss / batch.num_learnt)
+            total += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.progress.steps += 1
-        self.progress.tokens += sum(len(row.ids) for row in batch)
-        return total / count
+        self.progress.tokens += batch.num_tokens
+        return total.item() / batch.num_learnt
 
     def save(self, path: Path) -> None:
         """Write the checkpoint: a temporary file first, so that a kill never leaves half of one."""
@@ -130,11 +133,6 @@ def _optimizers(
     return (muon, adam), (recipe.muon_lr, recipe.adam_lr)
 
 
-def _micro_batches(batch: Sequence[Row]) -> list[Sequence[Row]]:
-    rows = max(1, MICRO_TOKENS // max(len(row.ids) for row in batch))
-    return [batch[at : at + rows] for at in range(0, len(batch), rows)]
-
-
 def rate_factor(done: float, steps_here: int, warmup_steps: int, cooldown: float) -> float:
     """Share of the full learning rate at `done` (0 to 1) of the budget."""
     warm = min(1.0, (steps_here + 1) / max(warmup_steps, 1))
@@ -147,15 +145,19 @@ def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> bool:
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopped.append(received))
-    started, saved, losses = time.monotonic(), time.monotonic(), []
+    started, saved, losses = time.monotonic(), time.monotonic(), list[float]()
+    is_cooling = args.cooldown >= 1
     seconds_before, first_step = trainer.progress.seconds, trainer.progress.steps
     log = (args.run / "log.jsonl").open("a", encoding="utf-8", buffering=1)
     with log:
-        for batch in batches(source.rows(), trainer.recipe.batch_tokens, source.seed):
+        for batch in stream(source, trainer.pad, args.workers, MICRO_TOKENS):
             elapsed, here = time.monotonic() - started, trainer.progress.steps - first_step
             done = max(elapsed / (60 * args.minutes), here / args.steps if args.steps else 0.0)
             if done >= 1.0 or stopped:
                 break
+            if not is_cooling and done >= 1 - args.cooldown:
+                is_cooling = True
+                trainer.save(args.run / BEFORE_COOLDOWN)
             factor = args.rate * rate_factor(done, here, trainer.recipe.warmup_steps, args.cooldown)
             losses.append(trainer.step(batch, factor))
             trainer.progress.seconds = seconds_before + time.monotonic() - started
@@ -198,6 +200,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--threads", type=int, help="1 when the machine does other work: a second thread then costs more than it gives"
     )
+    options.add_argument("--workers", type=int, default=0, help="processes that make batches; 0: this one (default)")
+    options.add_argument("--compile", action="store_true", help="torch.compile the model: pays on a GPU")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return options
@@ -219,6 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         trainer.load(args.run / "state.pt")
     elif args.init:
         trainer.start_from(args.init)
+    if args.compile:
+        trainer.model.model.compile(dynamic=True)
     exercises = [item for item in read_exercises(args.items) if not item.is_held_out] if recipe.exercises else []
     seed = args.seed + trainer.progress.steps
     source = Source(args.corpus, exercises, recipe, tokenizer, seed)

@@ -23,6 +23,8 @@ class Mix:
     """Comment→code and docstring→body samples taken of a corpus file, at most."""
     spans: int = 2
     """Random spans taken of a corpus file."""
+    files: int = 0
+    """Pieces of a corpus file that are learnt from their first to their last token."""
     inside: float = 0.3
     """Samples whose cursor stands inside the answer already."""
     imports: float = 0.3

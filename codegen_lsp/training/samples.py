@@ -19,6 +19,7 @@ from codegen_lsp.training.recipe import Mix
 MAX_LINES = 12
 PREFIX_CHARS = 1_200
 SUFFIX_CHARS = 300
+FILE_CHARS = 5_000
 
 _COMMENT = re.compile(
     r"^\s*# ?(?=[A-Za-z])(?!(?:noqa|type:|pylint|pragma|fmt:|isort|mypy|ruff|todo|fixme|xxx)\b)", re.I
@@ -35,6 +36,8 @@ class Sample:
     middle: str
     path: str = ""
     snippets: tuple[Snippet, ...] = ()
+    is_complete: bool = True
+    """Whether the end token follows."""
 
 
 def from_document(document: Document, rng: random.Random, mix: Mix) -> Iterator[Sample]:
@@ -46,6 +49,8 @@ def from_document(document: Document, rng: random.Random, mix: Mix) -> Iterator[
     spans += [span for span in (_random_span(text, rng) for _ in range(mix.spans)) if span]
     for span in spans:
         yield _cut(document, text, span, rng, mix.imports)
+    for _ in range(mix.files):
+        yield _piece(document, text, rng)
 
 
 def _comment_spans(lines: list[str]) -> Iterator[tuple[int, int]]:
@@ -116,6 +121,13 @@ def _cut(document: Document, text: str, span: tuple[int, int], rng: random.Rando
     suffix = suffix[: rng.randrange(0, SUFFIX_CHARS)] if rng.random() < 0.7 else ""
     suffix = suffix[: suffix.rfind("\n") + 1]
     return Sample(prefix, suffix, text[start:end], document.path if rng.random() < 0.5 else "")
+
+
+def _piece(document: Document, text: str, rng: random.Random) -> Sample:
+    """A piece of a file, from its beginning every other time."""
+    start = 0 if len(text) <= FILE_CHARS or rng.random() < 0.5 else text.find("\n", rng.randrange(len(text))) + 1
+    piece = text[start : start + FILE_CHARS]
+    return Sample("", "", piece, document.path, is_complete=start + len(piece) == len(text))
 
 
 def _line_starts(lines: list[str]) -> list[int]:
