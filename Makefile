@@ -34,7 +34,7 @@ bench-typing: $(READY)
 
 # Everything of a training run in a minute: exercises, tokenizer, training, export, evaluation. CORPUS=folder with *.jsonl.xz
 train-smoke: $(READY)
-	@$(BIN)/python -m codegen_lsp.training.rehearse $(if $(CORPUS),--corpus $(CORPUS))
+	@$(BIN)/python -m codegen_lsp.training.full smoke --rehearse $(if $(CORPUS),--corpus $(CORPUS))
 
 wheel: $(READY)
 	@$(BIN)/python -m build --wheel --no-isolation

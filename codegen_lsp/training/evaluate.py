@@ -27,6 +27,9 @@ import torch
 
 from codegen_lsp.training.sections import PASS_AT, SECTIONS, Evaluation, Table
 
+MAX_LINES = 16
+"""Of an answer that is shown."""
+
 
 def evaluate(args: argparse.Namespace) -> dict[str, Table]:
     """Every section that was asked for and has what it needs."""
@@ -46,7 +49,7 @@ def lines(report: Mapping[str, Table]) -> Iterable[str]:
         for key, row in table.items():
             if section == "samples":
                 yield f"  -- {key}  ({row['confidence']:.0%})"
-                yield from (f"     {line}" for line in row["answer"].split("\n"))
+                yield from (f"     {line}" for line in row["answer"].rstrip().split("\n")[:MAX_LINES])
             elif isinstance(row, dict):
                 yield f"  {key:24}" + "".join(f"  {name} {value:>6}" for name, value in row.items())
             else:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from codegen_lsp.training.exercises.idioms import (
 from codegen_lsp.training.exercises.observe import Observer, is_steady
 
 SECONDS = 5
+MODULE = "codegen_lsp.training.exercises.validate"
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -121,6 +123,7 @@ def main() -> int:
     parser.add_argument("topics", nargs="*")
     parser.add_argument("--each", type=int, default=12, help="combinations of each idiom to execute")
     parser.add_argument("--out", type=Path, help="write the exercises that hold to this file")
+    parser.add_argument("--jobs", type=int, default=1, help="topics at one time (default: 1)")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.here:
@@ -128,17 +131,28 @@ def main() -> int:
         with args.out.open("a", encoding="utf-8") if args.out else nullcontext() as out:
             return 1 if validate(args.topics, args.each, out) else 0
     topics = args.topics or sorted({idiom.topic for idiom in load_idioms()})
-    if args.out:
-        args.out.unlink(missing_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        __spec__.name,
-        "--here",
-        f"--each={args.each}",
-        *([f"--out={args.out}"] if args.out else []),
-    ]
-    return max(subprocess.run([*command, topic], check=False).returncode for topic in topics)
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(args.jobs) as pool:
+        parts = {topic: Path(scratch) / f"{topic}.jsonl" for topic in topics}
+        codes = list(pool.map(lambda topic: _in_a_process(topic, args.each, parts[topic], bool(args.out)), topics))
+        if args.out:
+            _join(parts.values(), args.out)
+    return max(codes)
+
+
+def _in_a_process(topic: str, each: int, part: Path, is_kept: bool) -> int:
+    command = [sys.executable, "-m", MODULE, "--here", f"--each={each}"]
+    command += [f"--out={part.resolve()}"] if is_kept else []
+    return subprocess.run([*command, topic], check=False).returncode
+
+
+def _join(parts: Iterable[Path], out: Path) -> None:
+    """The parts as one file, which appears when it is whole."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_suffix(".partial")
+    with partial.open("wb") as file:
+        for part in parts:
+            file.write(part.read_bytes() if part.exists() else b"")
+    partial.replace(out)
 
 
 if __name__ == "__main__":
