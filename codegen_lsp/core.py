@@ -186,6 +186,8 @@ class ModelInfo:
     """Tokens of prompt and answer together."""
     prompt_budget: int
     """Tokens a prompt should have at most: what the model was trained on and answers fast."""
+    sure_from: float = 0.0
+    """Confidence (0 to 1) from which on its answers are right often enough to be shown unasked; measured, not felt."""
 
 
 @dataclass(frozen=True)

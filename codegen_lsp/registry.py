@@ -1,8 +1,9 @@
 """Models on this machine: where they are, and whether a folder may be loaded at all. Reads files; never torch.
 
 A model folder has config.json, tokenizer.json and safetensors. An optional codegen.json names the prompt format,
-`prompt_budget` and `context_window`. A folder from the internet is not data until it is checked: pickles are code, and
-so are some fields of config.json (findings.md), so both are refused here, before a process with torch sees them.
+`prompt_budget`, `context_window` and `sure_from`. A folder from the internet is not data until it is checked: pickles
+are code, and so are some fields of config.json (findings.md), so both are refused here, before a process with torch
+sees them.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def describe(folder: Path, name: str = "") -> ModelInfo:
         format=own.get("format") or detect(config["model_type"], vocabulary(folder).__contains__).name,
         context_window=window,
         prompt_budget=min(own.get("prompt_budget") or min(max(window - 512, window // 2), 1536), window - 1),
+        sure_from=own.get("sure_from") or 0.0,
     )
 
 
@@ -218,6 +220,8 @@ def _own_settings(folder: Path) -> dict[str, Any]:
     for key in ("prompt_budget", "context_window"):
         if own.get(key) is not None and not (type(own[key]) is int and 1 < own[key] <= LIMITS["n_positions"]):
             raise ModelError(f"{path} has an impossible {key}; it is a number of tokens.")
+    if own.get("sure_from") is not None and not (type(own["sure_from"]) in (int, float) and 0 <= own["sure_from"] <= 1):
+        raise ModelError(f"{path} has an impossible sure_from; it is a probability from 0 to 1.")
     return own
 
 

@@ -56,6 +56,8 @@ class CompletionSettings:
     """Milliseconds an automatic request waits for the next keystroke."""
     min_confidence: float = 0.0
     """Mean token probability, 0 to 1, below which nothing is offered."""
+    hide_unsure: bool = True
+    """Do not show unasked what the model is usually wrong about (ModelInfo.sure_from)."""
 
 
 @dataclass(frozen=True)
@@ -214,4 +216,5 @@ RULES: Mapping[str, Rule] = {
     "trigger": Rule("completion", _trigger, lambda mine, theirs: mine if mine is Trigger.INVOKED else theirs),
     "debounce_ms": Rule("completion", _number(0, 10_000), max),
     "min_confidence": Rule("completion", _number(0, 1), max),
+    "hide_unsure": Rule("completion", _flag, lambda mine, theirs: mine or theirs),
 }

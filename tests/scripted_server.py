@@ -28,6 +28,7 @@ class Script:
     fails: int = 0
     """So many generations fail."""
     panics: bool = False
+    sure_from: float = 0.0
     log: str = ""
     """A line is written here for each event."""
 
@@ -51,7 +52,14 @@ class ScriptedEngine:
         await asyncio.sleep(self.script.load_s)
         if self.script.unavailable:
             raise EngineUnavailable(self.script.unavailable)
-        return ModelInfo("scripted", tokenizer_folder(), "codegen", context_window=4096, prompt_budget=2048)
+        return ModelInfo(
+            "scripted",
+            tokenizer_folder(),
+            "codegen",
+            context_window=4096,
+            prompt_budget=2048,
+            sure_from=self.script.sure_from,
+        )
 
     async def generate(
         self, prompt: Prompt, params: SamplingParams, *, document: str, heal: bool

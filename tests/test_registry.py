@@ -140,6 +140,7 @@ REFUSED: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: edit_config(f, num_hidden_layers=-1), "impossible num_hidden_layers"),
     (lambda f: (f / "codegen.json").write_text('{"format": "evil"}'), "unknown format 'evil'"),
     (lambda f: (f / "codegen.json").write_text('{"prompt_budget": true}'), "impossible prompt_budget"),
+    (lambda f: (f / "codegen.json").write_text('{"sure_from": 2}'), "impossible sure_from"),
     (lambda f: (f / "codegen.json").write_text("{}") and (f / "tokenizer.json").write_text("{}"), "not a tokenizer"),
 ]
 

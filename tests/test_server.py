@@ -331,6 +331,17 @@ async def test_restart(tmp_path: Path) -> None:
     assert events(log) == ["info", "close", "info", "close"]
 
 
+@pytest.mark.parametrize(
+    ("sure_from", "options", "unasked"), [(0.8, {}, 1), (0.95, {}, 0), (0.95, {"hideUnsure": False}, 1)]
+)
+async def test_what_the_model_is_unsure_of_is_shown_when_asked(sure_from: float, options: Any, unasked: int) -> None:
+    async with scripted(sure_from=sure_from) as client:  # the script's answers have a confidence of 0.9
+        await client.initialize(options=options)
+        uri = client.open("# add two numbers\n")
+        assert len(await client.items(client.inline(uri, 0, 17, kind=2))) == unasked
+        assert len(await client.items(client.inline(uri, 0, 17, kind=1))) == 1
+
+
 async def test_configuration() -> None:
     async with scripted() as client:
         client.answers["workspace/configuration"] = [{"disabledLanguages": ["python"]}]

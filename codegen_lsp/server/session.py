@@ -215,7 +215,9 @@ class Session:
         # The engine ends an older request of the same name: that must not be another editor's, or for another purpose.
         snapshot = replace(ask.snapshot, uri=":".join((self._name, *ask.slot)))
         wanted = self.settings.completion
-        options = Options(wanted.max_tokens, temperature=wanted.temperature, min_confidence=wanted.min_confidence)
+        is_unasked = ask.snapshot.trigger is Trigger.AUTOMATIC
+        least = max(wanted.min_confidence, loaded.info.sure_from if is_unasked and wanted.hide_unsure else 0.0)
+        options = Options(wanted.max_tokens, temperature=wanted.temperature, min_confidence=least)
         return await complete(
             snapshot, loaded.engine, loaded.info, loaded.fmt, loaded.tokenizer, options=options, trace=self.trace
         )
