@@ -111,3 +111,11 @@ def test_only_what_can_be_measured_is(capsys):
     assert set(report) == {"model", "size"}
     assert report["size"]["folder_mb"] < 64
     assert report["size"]["load_s"] > 0
+
+
+def test_what_was_measured_is_kept_in_the_model(tmp_path):
+    (tmp_path / "codegen.json").write_text('{"format": "codegen"}')
+    evaluate.keep(tmp_path, {"calibration": {"all": {"threshold": 0.7}}})
+    assert json.loads((tmp_path / "codegen.json").read_text()) == {"format": "codegen", "sure_from": 0.7}
+    with pytest.raises(SystemExit):
+        evaluate.keep(tmp_path, {"size": {}})

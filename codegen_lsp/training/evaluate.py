@@ -56,6 +56,17 @@ def lines(report: Mapping[str, Table]) -> Iterable[str]:
                 yield f"  {key:24}  {row}"
 
 
+def keep(model: Path, report: Mapping[str, Table]) -> None:
+    """Put `sure_from` into codegen.json: what the product hides unasked. Raises SystemExit when it was not measured."""
+    measured = report.get("calibration", {}).get("all")
+    if not measured:
+        sys.exit("evaluate: --keep needs the sections exercises, items and calibration")
+    path, partial = model / "codegen.json", model / "codegen.partial"
+    own = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    partial.write_text(json.dumps(own | {"sure_from": measured["threshold"]}, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     options = argparse.ArgumentParser(
@@ -79,6 +90,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--threads", type=int)
     options.add_argument("--json", action="store_true")
+    options.add_argument(
+        "--keep",
+        action="store_true",
+        help="write the confidence from which on showing pays into the model's codegen.json",
+    )
     return options
 
 
@@ -88,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     report = evaluate(args)
+    if args.keep:
+        keep(args.model, report)
     if args.json:
         print(json.dumps({"model": str(args.model), **report}))
     else:

@@ -176,7 +176,10 @@ def measure_executed(on: Evaluation) -> Table:
 def measure_calibration(on: Evaluation) -> Table:
     """Confidence against truth, on the exercises' held-out wordings and on real packages."""
     table: Table = {}
-    for name, pairs in on.pairs.items():
+    groups = dict(on.pairs)
+    if len(groups) > 1:
+        groups["all"] = _balanced(list(on.pairs.values()), on.args.seed)
+    for name, pairs in groups.items():
         threshold = calibration.best_threshold(pairs)
         num, right = calibration.shown(pairs, threshold)
         table[name] = {
@@ -189,6 +192,12 @@ def measure_calibration(on: Evaluation) -> Table:
             "shown_right": round(100 * right / num, 1) if num else 0.0,
         }
     return table
+
+
+def _balanced(groups: Sequence[Sequence[calibration.Pair]], seed: int) -> list[calibration.Pair]:
+    """As many of each group as the smallest has."""
+    rng, size = random.Random(seed), min(map(len, groups))
+    return [pair for group in groups for pair in rng.sample(group, size)]
 
 
 def measure_memory(on: Evaluation) -> Table:
