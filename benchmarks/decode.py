@@ -3,7 +3,7 @@
 
 usage: decode.py [MODEL …] [--prompt N] [--answer N] [--rounds N] [--threads N]
 
-For every model: ours, and transformers `generate` on the same prompt in the same run, interleaved; medians. The limit is
+For every model: ours, and transformers `generate` on the same prompt in the same run, in turn; medians. The limit is
 the time in which the weights can be read once from memory, at the bandwidth that copying a large array has here.
 """
 
