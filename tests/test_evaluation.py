@@ -40,17 +40,17 @@ def test_expected_calibration_error(pairs, error):
 
 
 @pytest.mark.parametrize(
-    ("pairs", "cost", "threshold"),
+    ("pairs", "kept", "threshold"),
     [
         ([(0.9, True), (0.8, True), (0.5, False)], 1.0, 0.8),
-        ([(0.9, False), (0.8, True), (0.7, True)], 1.0, 0.7),
+        ([(0.9, False), (0.8, True), (0.7, True)], 0.5, 0.8),
         ([(0.9, False)], 1.0, 1.0),
-        ([(0.9, True), (0.8, False), (0.7, True)], 0.5, 0.7),
+        ([(n / 100, True) for n in range(100)], 0.9, 0.1),
         ([], 1.0, 1.0),
     ],
 )
-def test_threshold_is_where_showing_pays(pairs, cost, threshold):
-    assert calibration.best_threshold(pairs, cost) == threshold
+def test_a_threshold_hides_what_costs_next_to_nothing(pairs, kept, threshold):
+    assert calibration.best_threshold(pairs, kept) == threshold
 
 
 def test_shown():

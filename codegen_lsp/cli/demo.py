@@ -74,12 +74,12 @@ async def _fill(desk: Desk, marked: str, is_shown: bool) -> tuple[str, list[tupl
 
 
 def _show(before: str, answer: Completion, took: float) -> None:
-    order = before.rstrip("\n").rpartition("\n\n")[2]
+    order = before.rstrip("\n").rpartition("\n\n\n")[2]
     if answer.edit is None:
         print(f"{order}\n{paint(f'    nothing offered ({answer.stop})', 'yellow')}\n")
         return
     kept = replace(answer.edit, text="").apply(before) if answer.edit.span.end <= len(before) else before
-    print(kept.rstrip("\n").rpartition("\n\n")[2], end="")
+    print(kept.rstrip("\n").rpartition("\n\n\n")[2], end="")
     print(paint(answer.edit.text.rstrip("\n"), "green"))
     print(paint(f"    {len(answer.tokens)} tokens, {took:.0f} ms, confidence {answer.confidence:.0%}\n", "dim"))
 

@@ -15,6 +15,8 @@ Pair = tuple[float, bool]
 Step = tuple[float, float]
 """From this confidence on (until the next step), this chance."""
 NUM_BINS = 10
+KEPT = 0.99
+"""Share of the right answers that a threshold must still show."""
 
 
 def fit(pairs: Sequence[Pair]) -> list[Step]:
@@ -53,14 +55,14 @@ def crossed_error(pairs: Sequence[Pair]) -> float:
     return expected_error(stated)
 
 
-def best_threshold(pairs: Sequence[Pair], cost: float = 1.0) -> float:
-    """The confidence from which on showing pays: most right answers less `cost` for each wrong one."""
-    best, worth, found = 0.0, 0.0, 1.0
-    for confidence, right in sorted(pairs, reverse=True):
-        worth += 1.0 if right else -cost
-        if worth > best:
-            best, found = worth, confidence
-    return found
+def best_threshold(pairs: Sequence[Pair], kept: float = KEPT) -> float:
+    """The confidence below which hiding costs next to nothing: at most 1 - `kept` of the right answers lie there.
+
+    A user forgives a wrong suggestion, which the next key takes away, more easily than a right one that never came; so
+    it is not the number of right ones less that of wrong ones that is maximised. 1 when nothing is right.
+    """
+    rights = sorted(confidence for confidence, right in pairs if right)
+    return rights[int((1 - kept) * len(rights) + 1e-9)] if rights else 1.0
 
 
 def shown(pairs: Sequence[Pair], threshold: float) -> tuple[int, int]:
