@@ -104,6 +104,20 @@ def test_half_a_line_at_the_limit_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("import a\n\nimport a\n\n\ndef f(): ...", "import a\n\n\ndef f(): ..."),
+        ("import a\nimport b\nimport a\nf()", "import a\nimport b\nf()"),
+        ("import a\nf()\n    import a", "import a\nf()\n    import a"),
+        ("f()\n\n\nf()", "f()\n\n\nf()"),
+    ],
+)
+def test_an_import_is_written_once(answer: str, kept: str) -> None:
+    snapshot, tree, intent = at("# ask⟦⟧\n")
+    assert trim(answer, intent, Site.of(snapshot, intent, tree))[0] == kept
+
+
+@pytest.mark.parametrize(
     ("lines", "repeated"),
     [
         ([], 0), (["go()"], 0), (["go()", "go()"], 0), (["done()"] * 3, 2), ([")"] * 5, 0), (["aaaa", "bbbb"] * 3, 4),

@@ -233,13 +233,24 @@ async def test_what_the_engine_takes_for_one_document(monkeypatch: pytest.Monkey
 
 async def test_a_long_path_leaves_room_for_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, options={"disabledGlobs": ["*/secret/*"]})
-    for uri in ("file:///" + "x" * 4000 + "/a.py", "file:///secret/" + "x" * 4000 + "/a.py"):
+    bench.session.roots = ("file:///w",)
+    for uri in ("file:///w/" + "x" * 4000 + "/a.py", "file:///secret/" + "x" * 4000 + "/a.py"):
         bench.session.open(uri, "python", 1, "x = \n")
     asked, refused = (bench.session.ask(uri, 4) for uri in list(bench.session.documents)[1:])
     assert asked
     assert asked.snapshot.path.endswith("x/a.py")
     assert len(asked.snapshot.path) == MAX_PATH
     assert refused is None
+
+
+async def test_outside_of_every_workspace_the_model_is_shown_the_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.session.roots = ("file:///home/me/work",)
+    for uri, path in (("file:///home/me/notes/a.py", "a.py"), ("file:///home/me/work/src/b.py", "src/b.py")):
+        bench.session.open(uri, "python", 1, "x = \n")
+        ask = bench.session.ask(uri, 4)
+        assert ask
+        assert ask.snapshot.path == path
 
 
 async def test_random_races_never_offer_a_stale_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def trim(answer: str, intent: Intent, site: Site) -> tuple[str, tuple[str, ...]]
     step("rest of line", _without_rest(answer, site))
     step("surplus brackets", _without_surplus(answer, site))
     step("lines that follow", _without_following(answer, site))
-    step("repetition", _without_stutter(answer))
+    step("repetition", _without_stutter(_without_second_imports(answer)))
     step("trailing whitespace", answer.rstrip())
     return answer, tuple(applied)
 
@@ -154,6 +154,20 @@ def _without_following(answer: str, site: Site) -> str:
         if [full[number].rstrip() for number in filled[-count:]] == follows[:count]:
             return "\n".join(lines[: filled[-count]])
     return answer
+
+
+def _without_second_imports(answer: str) -> str:
+    """Without import lines that stand in the answer already, and the blank lines before them."""
+    seen, kept = set[str](), list[str]()
+    for line in answer.split("\n"):
+        if line in seen:
+            while not kept[-1].strip():
+                kept.pop()
+            continue
+        if line.startswith(("import ", "from ")):
+            seen.add(line)
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def _without_stutter(answer: str) -> str:

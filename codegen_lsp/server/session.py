@@ -169,7 +169,9 @@ class Session:
         if selected is not None:
             text, offset = selected.edit.apply(text), selected.edit.span.start + len(selected.edit.text)
         offset = min(max(offset, 0), len(text))
-        snapshot = Snapshot(path[-MAX_PATH:], document.language, text, offset, document.version, uri, trigger)
+        # Outside of every workspace its name alone, as on the command line: no model has seen anyone's home folder.
+        shown = path.rsplit("/", 1)[-1] if path.startswith("/") else path
+        snapshot = Snapshot(shown[-MAX_PATH:], document.language, text, offset, document.version, uri, trigger)
         return Ask(snapshot, document, document.revision, purpose)
 
     async def suggest(self, ask: Ask, wait_s: float | None) -> Offer | None:
