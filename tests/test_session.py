@@ -245,8 +245,8 @@ async def test_a_long_path_leaves_room_for_the_text(monkeypatch: pytest.MonkeyPa
 
 async def test_outside_of_every_workspace_the_model_is_shown_the_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch)
-    bench.session.roots = ("file:///home/me/work",)
-    for uri, path in (("file:///home/me/notes/a.py", "a.py"), ("file:///home/me/work/src/b.py", "src/b.py")):
+    bench.session.roots = ("file:///home/me/project",)
+    for uri, path in (("file:///home/me/notes/a.py", "a.py"), ("file:///home/me/project/src/b.py", "src/b.py")):
         bench.session.open(uri, "python", 1, "x = \n")
         ask = bench.session.ask(uri, 4)
         assert ask
