@@ -49,6 +49,7 @@ class Typist:
         self.client, self.is_shown = client, is_shown
         self.text, self.version = HEAD, 1
         self.uri = client.open(HEAD, uri="file:///typing/app.py")
+        self.say(f"-> didOpen {self.uri}, {len(HEAD)} characters")
         self.times: list[float] = []
         self.sent = self.received = self.cancelled = self.offered = 0
 
@@ -66,15 +67,18 @@ class Typist:
         line, column = self.position()
         reply, began = self.client.inline(self.uri, line, column, kind=2), time.perf_counter()
         self.sent += 1
-        return asyncio.create_task(self.read(reply, began))
+        self.say(f"-> didChange {char!r}; inlineCompletion {self.client.last_number}")
+        return asyncio.create_task(self.read(reply, began, self.client.last_number))
 
-    async def read(self, reply: asyncio.Future, began: float) -> list[dict]:
+    async def read(self, reply: asyncio.Future, began: float, number: int) -> list[dict]:
         """Wait for a reply and note its time, in ms."""
         message = await asyncio.wait_for(reply, 60)
         self.times.append((time.perf_counter() - began) * 1000)
         self.received += 1
         items = (message.get("result") or {}).get("items", [])
         self.offered += bool(items)
+        said = items[0]["insertText"].split("\n")[0] if items else message.get("error", {}).get("message", "nothing")
+        self.say(f"<- {number}: {self.times[-1]:.0f} ms, {said}")
         return items
 
     async def paced(self, order: str) -> list[dict]:
@@ -91,6 +95,7 @@ class Typist:
             tasks.append(self.key(char))
             if rng.random() < 0.2:
                 self.client.notify("$/cancelRequest", {"id": self.client.last_number})
+                self.say(f"-> cancelRequest {self.client.last_number}")
                 self.cancelled += 1
             await asyncio.sleep(KEY_S)
         return (await asyncio.gather(*tasks))[-1]
@@ -166,6 +171,7 @@ async def exchange(rounds: int, is_shown: bool) -> dict:
         figures["server_mb"] = round(rss_mb(client.process.pid), 1)
         figures["host_mb"] = round(max((host["rss_mb"] for host in await hosts()), default=float("nan")), 1)
         figures["exit_code"] = await client.shut_down()
+        typist.say(f"-> shutdown, exit; the server ended with {figures['exit_code']}")
     return figures
 
 
@@ -179,7 +185,7 @@ async def hosts() -> list[dict]:
 def main() -> None:
     """Command line entry."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--transcript", action="store_true", help="print what was typed and offered")
+    parser.add_argument("--transcript", action="store_true", help="print every message and what was offered")
     parser.add_argument("--rounds", type=int, default=2, help="how often the orders are typed (default: 2)")
     args = parser.parse_args()
     print(json.dumps(asyncio.run(exchange(args.rounds, args.transcript))))

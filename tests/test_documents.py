@@ -13,7 +13,7 @@ from lsp_client import (
     LspClient,
 )
 
-from codegen_lsp.server.convert import changes_of, shown_path
+from codegen_lsp.server.convert import changes_of, ruled_path
 from codegen_lsp.server.documents import Change, Document
 from codegen_lsp.text import Encoding, LineIndex
 
@@ -126,8 +126,8 @@ def test_changes_are_read_leniently_but_never_in_part(raw: object, expected: obj
         ("file:///w/a%00b", "ab"),
     ],
 )
-def test_the_shown_path(uri: str, path: str) -> None:
-    assert shown_path(uri, ["file:///w"]) == path
+def test_the_path_that_rules_see(uri: str, path: str) -> None:
+    assert ruled_path(uri, ["file:///w"]) == path
 
 
 # Over pipes

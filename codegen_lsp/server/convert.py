@@ -68,8 +68,16 @@ def changes_of(params: Any) -> list[Change] | None:
     return changes
 
 
-def shown_path(uri: str, roots: Sequence[str]) -> str:
-    """The path that the model and `explain` show: relative to the folder that holds it, decoded once.
+def shown_path(path: str) -> str:
+    """What the model and `explain` are shown of a `ruled_path`: outside of every workspace the name alone.
+
+    The command line does the same: no model was trained on anyone's home folder, and it is nobody's business.
+    """
+    return path.rsplit("/", 1)[-1] if path.startswith("/") else path
+
+
+def ruled_path(uri: str, roots: Sequence[str]) -> str:
+    """The path that rules are matched against: relative to the workspace folder that holds it, decoded once.
 
     Nothing is opened by it. Documents that are no files keep the last part of their name.
     """

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from codegen_lsp.core import Completion, IntentKind, Snapshot, Trigger
 from codegen_lsp.errors import EngineError
-from codegen_lsp.server.convert import Selected, shown_path
+from codegen_lsp.server.convert import Selected, ruled_path, shown_path
 from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.logs import log_error
@@ -97,7 +97,7 @@ class Session:
         """A document of the editor; an older one of the same name is replaced."""
         self.close_document(uri)
         self.documents[uri] = Document(uri, language, version, text)
-        if self.settings.refusal(language, shown_path(uri, self.roots)) is None:
+        if self.settings.refusal(language, ruled_path(uri, self.roots)) is None:
             self.slots.start(self.model.ready(None))  # So that the model is there at the first keystroke.
 
     def change(self, uri: str, version: int | None, changes: Sequence[Change]) -> None:
@@ -159,7 +159,7 @@ class Session:
         document = self.documents.get(uri)
         if document is None:
             return None
-        path = shown_path(uri, self.roots)
+        path = ruled_path(uri, self.roots)
         if self.settings.refusal(document.language, path) or len(document.text) > MAX_CHARS:
             return None
         if trigger is Trigger.AUTOMATIC and self.settings.completion.trigger is Trigger.INVOKED:
@@ -169,9 +169,9 @@ class Session:
         if selected is not None:
             text, offset = selected.edit.apply(text), selected.edit.span.start + len(selected.edit.text)
         offset = min(max(offset, 0), len(text))
-        # Outside of every workspace its name alone, as on the command line: no model has seen anyone's home folder.
-        shown = path.rsplit("/", 1)[-1] if path.startswith("/") else path
-        snapshot = Snapshot(shown[-MAX_PATH:], document.language, text, offset, document.version, uri, trigger)
+        snapshot = Snapshot(
+            shown_path(path)[-MAX_PATH:], document.language, text, offset, document.version, uri, trigger
+        )
         return Ask(snapshot, document, document.revision, purpose)
 
     async def suggest(self, ask: Ask, wait_s: float | None) -> Offer | None:

@@ -3,9 +3,9 @@
     python -m codegen_lsp.training.full gpu-s30 --corpus DIR --eval DIR --minutes 9 --out runs/full
     python -m codegen_lsp.training.full gpu-s30 --corpus DIR --rehearse
 
-Every step's result is kept in --out and not made again, so a stopped run goes on where it was. --rehearse takes the
-same steps with a tiny model, a few topics and ten optimiser steps: what comes out knows nothing, the point is that the
-steps fit. Do that before a machine is paid by the minute. Without a corpus the exercises stand in for it.
+Exercises and tokenizer are kept in --out and not made again, and training goes on from its checkpoint. --rehearse takes
+the same steps with a tiny model, a few topics and ten optimiser steps: what comes out knows nothing, the point is that
+the steps fit. Do that before a machine is paid by the minute. Without a corpus the exercises stand in for it.
 """
 
 from __future__ import annotations

@@ -1,16 +1,12 @@
 """How much of what a model writes stands word for word in the corpus it was trained on.
 
-    python -m codegen_lsp.training.memorised models/seed-py --corpus DIR [--num 100] [--span 50] [--temperature 0.8]
-
-The model goes on from random places of held-out files; every span of `--span` tokens that it writes is looked for in
+The model goes on from random places of held-out files; every span of so many tokens that it writes is looked for in
 the training shards ("Extracting Training Data from Large Language Models", Carlini et al. 2021, has the measure).
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,32 +111,3 @@ def measure(
     copied = found_in(spans, texts)
     examples = tuple(text.decode(errors="replace") for text in sorted(copied)[:3])
     return Memory(len(spans), sum(text in copied for text in spans), examples)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line entry."""
-    from transformers import AutoModelForCausalLM
-
-    parser = argparse.ArgumentParser(
-        prog="memorised", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--corpus", type=Path, required=True, help="folder with train-*.jsonl.xz and dev.jsonl.xz")
-    parser.add_argument("--num", type=int, default=100, help="places to go on from (default: 100)")
-    parser.add_argument("--span", type=int, default=50, help="tokens in a row that count as copied (default: 50)")
-    parser.add_argument("--temperature", type=float, default=0.0)
-    parser.add_argument("--seed", type=int, default=7)
-    args = parser.parse_args(argv)
-    model: Any = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
-    tokenizer = FileTokenizer((args.model / "tokenizer.json").read_text(encoding="utf-8"))
-    how = {"num": args.num, "span": args.span, "temperature": args.temperature, "seed": args.seed}
-    found = measure(model, tokenizer, args.corpus, **how)
-    share = 100 * found.num_copied / max(1, found.num)
-    print(f"{found.num_copied} of {found.num} spans of {args.span} tokens ({share:.2f} %) stand in the corpus")
-    for text in found.examples:
-        print(f"  for example {text!r}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
