@@ -1,6 +1,8 @@
 """The evaluation table: sums that are known, and the development set's own scorer as the oracle."""
 
 import json
+import lzma
+import math
 import random
 import subprocess
 import sys
@@ -9,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from codegen_lsp.training import calibration, evaluate, exam, storage, tasks
+from codegen_lsp.training import bits, calibration, evaluate, exam, samples, storage, tasks
 
 SHARED = Path(__file__).parents[2] / "shared"
+MODEL = Path(__file__).parents[1] / "models" / "seed-py"
 
 
 def test_chance_rises_with_confidence_and_meets_the_shares():
@@ -105,12 +108,69 @@ def test_tally_is_the_sets_own_score(tmp_path):
 
 
 def test_only_what_can_be_measured_is(capsys):
-    model = Path(__file__).parents[1] / "models" / "seed-py"
-    assert evaluate.main([str(model), "--only", "size", "items", "bits", "--json"]) == 0
+    assert evaluate.main([str(MODEL), "--only", "size", "items", "bits", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert set(report) == {"model", "size"}
     assert report["size"]["folder_mb"] < 64
     assert report["size"]["load_s"] > 0
+
+
+def _development_set(folder):
+    other = "def add_totals(first, second):\n    return first.total + second.total\n"
+    text = "from shop.sums import add_totals\n\n\ndef both(a, b):\n    return add_totals(a, b)\n"
+    start = text.index("add_totals(a")
+    rows = [{"package": "shop", "path": path, "text": each} for path, each in (("a.py", text), ("sums.py", other))]
+    with lzma.open(folder / "dev.jsonl.xz", "wt") as shard:
+        shard.write("".join(json.dumps(row) + "\n" for row in rows))
+    item = {"id": "1", "kind": "rest", "package": "shop", "path": "a.py", "start": start, "end": len(text) - 1}
+    (folder / "dev-items.jsonl").write_text(json.dumps(item) + "\n")
+
+
+def test_bits_of_answers_with_and_without_other_files(tmp_path, capsys):
+    _development_set(tmp_path)
+    command = [
+        str(MODEL),
+        f"--corpus={tmp_path}",
+        f"--eval={tmp_path}",
+        "--json",
+        "--only",
+        "bits",
+        "answers",
+        "workspace",
+    ]
+    assert evaluate.main(command) == 0
+    report = json.loads(capsys.readouterr().out)
+    row = report["workspace"]["rest"]
+    assert row["n"] == 1
+    assert row["bits file alone"] == pytest.approx(report["answers"]["rest"])
+    assert row["bits with others"] != row["bits file alone"], "the other file reached the prompt"
+    assert report["bits"]["files"] == 2
+
+
+def test_bits_are_those_of_the_logits():
+    from transformers import AutoModelForCausalLM
+
+    from codegen_lsp.tokens import FileTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+    tokenizer = FileTokenizer((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
+    text = "def add(a, b):\n    return a + b\n"
+    ids = torch.tensor([tokenizer.encode(text)])
+    nats = model(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+    assert bits.bits_per_byte(model, tokenizer, [text]) == pytest.approx(nats / math.log(2) / len(text), rel=1e-4)
+    right, wrong = (samples.Sample("def add(a, b):\n    return ", "\n", middle) for middle in ("a + b", "q % 7"))
+    assert bits.answer_bits(model, tokenizer, [right]) < bits.answer_bits(model, tokenizer, [wrong]) / 2
+    assert bits.answer_bits(model, tokenizer, []) == 0
+
+
+@pytest.mark.parametrize(("num", "kinds"), [(0, {"rest": 7, "line": 3}), (2, {"rest": 2, "line": 2})])
+def test_so_many_of_each_kind(tmp_path, num, kinds):
+    _development_set(tmp_path)
+    row = json.loads((tmp_path / "dev-items.jsonl").read_text())
+    rows = [row | {"id": str(n), "kind": "rest" if n < 7 else "line"} for n in range(10)]
+    (tmp_path / "dev-items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = [task.kind for task in tasks.dev_items(tmp_path, tmp_path, num)]
+    assert {kind: found.count(kind) for kind in found} == kinds
 
 
 def test_what_was_measured_is_kept_in_the_model(tmp_path):

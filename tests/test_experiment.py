@@ -18,18 +18,34 @@ VARIANTS = [(name, label) for name, each in EXPERIMENTS.items() for label in eac
 @pytest.mark.parametrize(("name", "label"), VARIANTS)
 def test_every_variant_is_a_recipe_and_a_command(name, label):
     variant = EXPERIMENTS[name].variants[label]
-    recipe = load_recipe("cpu-seed", variant.set)
+    start = experiment.STARTS[EXPERIMENTS[name].start]
+    recipe = load_recipe(start.recipe or "cpu-seed", (*start.set, *variant.set))
     assert variant.tokenizer in TOKENIZERS
     assert recipe.hidden % recipe.heads == 0
     assert recipe.heads % recipe.kv_heads == 0
     parser().parse_args(["complete", "--jsonl", *variant.ask])
 
 
-def test_the_yardsticks_are_one_training():
-    keys = {each.variants[next(iter(each.variants))].key() for each in EXPERIMENTS.values()}
-    assert len(keys) == 1
-    others = [variant for each in EXPERIMENTS.values() for variant in list(each.variants.values())[1:]]
-    assert len({variant.key(variant.ask) for variant in others}) == len(others)
+def test_variants_are_trained_once_and_differ():
+    asked = {
+        (each.start, variant.key(variant.ask)) for each in EXPERIMENTS.values() for variant in each.variants.values()
+    }
+    shared = sum(len(each.variants) for each in EXPERIMENTS.values()) - len(asked)
+    assert shared == 9, "yardsticks of scratch, of the model, and of the model with more of the corpus"
+    for each in EXPERIMENTS.values():
+        assert len({variant.key(variant.ask) for variant in each.variants.values()}) == len(each.variants)
+        assert each.start in experiment.STARTS
+
+
+def test_the_model_goes_on_from_its_weights(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(experiment.pretrain, "main", lambda argv: calls.append(pretrain.parser().parse_args(argv)) or 0)
+    monkeypatch.setattr(experiment.export, "main", _exported)
+    monkeypatch.setattr(experiment, "_measure", lambda *_: {"bits per byte": 1.5})
+    experiment.main(["chains", f"--out={tmp_path}", f"--corpus={tmp_path}", f"--items={tmp_path}", "--init=models/m"])
+    assert [str(call.init) for call in calls] == ["models/m", "models/m"]
+    assert {(call.cooldown, call.rate, str(call.tokenizer)) for call in calls} == {(1.0, 0.4, "models/m")}
+    assert [call.set[-1] for call in calls] == ["warmup_steps=5", "mix.chains=0.0"]
 
 
 def test_a_run_is_measured_once(tmp_path, monkeypatch):
@@ -41,7 +57,7 @@ def test_a_run_is_measured_once(tmp_path, monkeypatch):
     command = ["healing", f"--out={tmp_path}", f"--corpus={tmp_path}", f"--items={tmp_path}"]
     assert experiment.main(command) == 0
     assert experiment.main(command) == 0
-    assert len(calls) == 1, "the variants differ in how they are asked alone"
+    assert not calls, "the variants differ in how they are asked alone"
     assert len(list(tmp_path.rglob("report*.json"))) == 2
 
 

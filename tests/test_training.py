@@ -5,8 +5,10 @@ import dataclasses
 import itertools
 import json
 import lzma
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +103,30 @@ def test_forms_put_together_are_the_exercise(exercises, form):
             assert sample.middle == sample.middle.rstrip()
             assert not sample.suffix or sample.suffix.startswith("\n")
             assert exam.program(rendered, sample.middle) is not None
+
+
+def test_a_bare_file_gets_its_imports_from_the_first_answer(exercises):
+    rng = random.Random(6)
+    made = [forms.bare(rng.sample(exercises, 5), rng) for _ in range(60)]
+    found = [pieces for pieces in made if pieces]
+    assert len(found) > 20
+    for pieces in found:
+        text = "".join(piece.text for piece in pieces)
+        ast.parse(text)
+        assert pieces[0].text.startswith("#")
+        assert pieces[1].is_learnt
+        assert re.match(r"import |from ", pieces[1].text)
+        assert len(re.findall(r"^(?:import|from) ", text, re.MULTILINE)) == pieces[1].text.count("import ")
+    assert any(len(pieces) > 4 for pieces in found)
+
+
+def test_an_exam_expects_the_imports_of_a_bare_file(exercises):
+    exercise = forms.with_imports(next(each for each in exercises if each.imports and each.kind == "function"))
+    sample = samples.Sample("# do it\n", "\n", exercise.code)
+    rendered = forms.Rendered(sample, exercise, "above", "do it")
+    assert exam.passes(exam.program(rendered, exercise.code))
+    without = "\n".join(line for line in exercise.code.split("\n") if not line.startswith(("import ", "from ")))
+    assert not exam.passes(exam.program(rendered, without))
 
 
 def test_an_exercise_form_passes_its_own_asserts(exercises):
@@ -241,6 +267,40 @@ def test_a_run_learns_resumes_and_exports(tmp_path, exercises, tokenizer):
     again.start_from(out)
     assert torch.equal(again.model(ids).logits, model(ids).logits)
     assert again.progress.steps == 0
+
+
+def test_lanes_add_up_to_the_same_step(exercises, tokenizer):
+    recipe = load_recipe("smoke")
+    source = batches.Source(None, exercises, recipe, tokenizer, seed=1)
+    pad = tokenizer.required("<|fim_pad|>")
+    one, two = (pretrain.Trainer(recipe, tokenizer, tokenizer.vocab_size, "cpu", lanes) for lanes in (1, 2))
+    for trainer, part_tokens in ((one, 1024), (two, 512)):
+        batch = next(loader.stream(source, pad, 0, part_tokens))
+        assert len(batch.parts) >= part_tokens // 512 % 2 + 1
+        trainer.loss = trainer.step(batch, 1.0)
+    assert one.loss == pytest.approx(two.loss, rel=1e-3)
+    for mine, theirs in zip(one.model.parameters(), two.model.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=2e-2)
+
+
+def test_a_stopped_run_goes_on_with_its_schedule(tmp_path, exercises, tokenizer, monkeypatch):
+    (tmp_path / "tokenizer.json").write_text(tokenizer._fast.to_str())
+    items = tmp_path / "items.jsonl"
+    items.write_text("".join(json.dumps(vars(item)) + "\n" for item in exercises))
+    command = ["smoke", "--run", str(tmp_path), "--tokenizer", str(tmp_path), "--items", str(items), "--exercises=1"]
+    command += ["--steps=8", "--minutes=5", "--device=cpu", "--cooldown=1"]
+    factors, step = [], pretrain.Trainer.step
+
+    def spied(trainer, batch, factor):
+        factors.append(factor)
+        if len(factors) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(trainer, batch, factor)
+
+    monkeypatch.setattr(pretrain.Trainer, "step", spied)
+    assert [pretrain.main(command) for _ in range(3)] == [pretrain.STOPPED, 0, 0]
+    assert len(factors) == 8 + 8, "the stopped run and a new one"
+    assert factors[7] == pytest.approx(1 / 8), "cooled down where the budget ends"
 
 
 def test_another_shape_is_no_start(tmp_path, tokenizer):

@@ -17,7 +17,7 @@ from codegen_lsp.prompt.formats import BY_NAME, PREFIX, SUFFIX, Format
 from codegen_lsp.prompt.render import render
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.corpus import Document, read_shard, train_shards
-from codegen_lsp.training.exercises.forms import PATHS, Piece, chain, forms_of, vary
+from codegen_lsp.training.exercises.forms import PATHS, Piece, bare, chain, forms_of, vary
 from codegen_lsp.training.exercises.forms import render as render_exercise
 from codegen_lsp.training.exercises.idioms import Exercise
 from codegen_lsp.training.neighbours import neighbours
@@ -46,7 +46,7 @@ class Row:
 
 def encode(sample: Sample, tokenizer: FileTokenizer, fmt: Format, learn_all: bool) -> Row:
     """Prompt (by the product's own render), middle and end token."""
-    prompt = render(Context(sample.path, "python", sample.prefix, sample.suffix, sample.snippets), fmt, tokenizer)
+    prompt = render(sample.context, fmt, tokenizer)
     ids = (*prompt.ids, *tokenizer.encode(sample.middle))
     ids += (tokenizer.required("<|endoftext|>"),) if sample.is_complete else ()
     return Row(ids, ((MIN_LOSS_FROM if learn_all else len(prompt.ids), len(ids)),))
@@ -115,7 +115,8 @@ def exercise_rows(stream: Iterator[Exercise], mix: Mix, tokenizer: FileTokenizer
         if rng.random() < mix.chains:
             several = [next(stream) for _ in range(rng.randrange(2, 8))]
             path = rng.choice(PATHS) if rng.random() < 0.5 else ""
-            yield encode_chain(chain(several, rng), path, tokenizer)
+            pieces = bare(several, rng) if rng.random() < mix.bare else []
+            yield encode_chain(pieces or chain(several, rng), path, tokenizer)
             continue
         exercise, others = next(stream), [next(stream) for _ in range(rng.choice((0, 0, 1, 2)))]
         ask = vary(rng.choice(exercise.asks), rng)

@@ -4,7 +4,7 @@
 
 What is measured depends on what is given.
 --corpus: bits per byte of held-out files, with the weights as they are and as int8, and what is memorised.
---items: our own exercises by execution (`exercises.validate --out` writes them).
+--items: our own exercises by execution (`exercises.validate --out` writes them), and the bits of their right answers.
 --eval, --corpus: held-out places of real packages, HumanEval and random-span infilling, through the product itself,
 and how well its confidence tells right from wrong.
 Always: size and time to load. --only takes some sections, --num so many questions of each.
@@ -37,8 +37,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, Table]:
     wanted = args.only or list(SECTIONS)
     report = {}
     for name, (measure, needs) in SECTIONS.items():
-        if name in wanted and all(getattr(args, need) for need in needs):
-            report[name] = measure(on)
+        if name in wanted and all(getattr(args, need) for need in needs) and (table := measure(on)):
+            report[name] = table
     return report
 
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import torch
 
-from codegen_lsp.core import Context
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import SPM
 from codegen_lsp.training.exercises.forms import Rendered, forms_of, render
 from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.samples import Sample
 
 SECONDS = 5
 MAX_NEW_TOKENS = 200
@@ -66,11 +66,10 @@ def questions(exercises: Sequence[Exercise], num: int, seed: int) -> Iterator[tu
 
 
 def answers(
-    model: Any, tokenizer: FileTokenizer, question: Rendered, num: int = 1, temperature: float = 0.0
+    model: Any, tokenizer: FileTokenizer, sample: Sample, num: int = 1, temperature: float = 0.0
 ) -> list[tuple[str, float]]:
     """`num` answers of the model, each to its end token, with their confidence; greedy without a temperature."""
-    sample = question.sample
-    prompt = render_prompt(Context(sample.path, "python", sample.prefix, sample.suffix), SPM, tokenizer)
+    prompt = render_prompt(sample.context, SPM, tokenizer)
     ids = torch.tensor([prompt.ids])
     how = {"do_sample": True, "temperature": temperature, "num_return_sequences": num} if temperature else {}
     with torch.inference_mode():
@@ -146,9 +145,9 @@ def examine(
     """Marks for `num` questions of each way; with `samples`, as many sampled answers too (temperature 0.8)."""
     torch.manual_seed(seed)
     for way, question in questions(exercises, num, seed):
-        got, confidence = answers(model, tokenizer, question)[0]
+        got, confidence = answers(model, tokenizer, question.sample)[0]
         exact = got.rstrip() == question.sample.middle.rstrip()
-        tries = [text for text, _ in answers(model, tokenizer, question, samples, 0.8)] if samples else []
+        tries = [text for text, _ in answers(model, tokenizer, question.sample, samples, 0.8)] if samples else []
         verdicts = {text: passes(program(question, text)) for text in {got, *tries}}
         yield Mark(
             way=way,

@@ -2,7 +2,9 @@
 
     python -m codegen_lsp.training.experiment optimizer --out runs/experiments --corpus DIR --eval DIR --items FILE
 
-The questions are in experiments.toml. What was measured already (same variant, steps and seed) is read from the folder
+The questions are in experiments.toml. A question about the optimiser or the shape is put to a model that begins with
+nothing; one about the mix of samples to the bundled model as it goes on (--init), which has something to lose; one
+about asking alone trains nothing. What was measured already (same variant, steps and seed) is read from the folder
 instead of being run again, so a stopped run goes on where it was, and experiments share their yardstick. The result is
 one table a question; which difference is larger than that of two seeds is for the reader: run two.
 """
@@ -28,8 +30,28 @@ EXPERIMENTS = Path(__file__).with_name("experiments.toml")
 TOKENIZER_BYTES = 20_000_000
 HOURS = 60 * 24
 """Minutes: the budget is one of steps."""
+BITS_OF = 4
+"""Right answers whose bits are measured for each one that is asked for: they cost less and tell more."""
 
 Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the variants of a question begin; without a recipe nothing is trained."""
+
+    recipe: str
+    set: tuple[str, ...] = ()
+    how: tuple[str, ...] = ()
+    is_model: bool = False
+    """Whether from the weights of --init. Only then are exercises executed: what begins with nothing passes none."""
+
+
+STARTS = {
+    "scratch": Start("cpu-seed"),
+    "model": Start("cpu-more", ("warmup_steps=5",), ("--rate=0.4", "--cooldown=1.0"), is_model=True),
+    "as-it-is": Start("", is_model=True),
+}
 
 
 @dataclass(frozen=True)
@@ -49,11 +71,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A question and its variants, the yardstick first."""
+    """A question and its variants, the yardstick first. `start` is where every variant begins and how it goes on."""
 
     name: str
     question: str
     variants: Mapping[str, Variant]
+    start: str = "scratch"
 
 
 def load_experiments() -> tuple[dict[str, Experiment], dict[str, dict[str, Any]]]:
@@ -70,25 +93,39 @@ def _frozen(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
 
 
-def run(variant: Variant, args: argparse.Namespace, tokenizers: Mapping[str, Any]) -> Figures:
+def run(variant: Variant, start: str, args: argparse.Namespace, tokenizers: Mapping[str, Any]) -> Figures:
     """Train and measure a variant; what is in the folder already is taken from there."""
-    trained = args.out / variant.key(args.recipe, args.steps, args.seed)
+    recipe = STARTS[start].recipe
+    trained = args.out / (variant.key(recipe, args.steps, args.seed) if recipe else f"{args.init.name}-as-it-is")
     report = trained / (f"report-{variant.key(variant.ask)}.json" if variant.ask else "report.json")
     if not report.is_file():
-        tokenizer = _tokenizer(variant.tokenizer, tokenizers[variant.tokenizer], args)
-        common = [args.recipe, *(f"--set={change}" for change in variant.set), f"--run={trained}"]
-        common += [f"--tokenizer={tokenizer}"]
-        if not (trained / "model").is_dir():
-            given = [f"--corpus={args.corpus}", f"--items={args.items}", f"--seed={args.seed}", f"--steps={args.steps}"]
-            if pretrain.main([*common, *given, f"--minutes={HOURS}", f"--cooldown={variant.cooldown}"]):
-                sys.exit(pretrain.STOPPED)
-            export.main([*common, f"--out={trained / 'model'}"])
-            (trained / "state.pt").unlink()
+        model = _train(variant, STARTS[start], trained, args, tokenizers) if recipe else args.init
+        trained.mkdir(parents=True, exist_ok=True)
         partial = report.with_suffix(".partial")
-        partial.write_text(json.dumps(_measure(trained / "model", variant, args)), encoding="utf-8")
+        partial.write_text(json.dumps(_measure(model, variant, STARTS[start].is_model, args)), encoding="utf-8")
         partial.replace(report)
     figures: Figures = json.loads(report.read_text(encoding="utf-8"))
     return figures
+
+
+def _train(
+    variant: Variant, start: Start, folder: Path, args: argparse.Namespace, tokenizers: Mapping[str, Any]
+) -> Path:
+    """The variant's model folder, trained unless it is there."""
+    model = folder / "model"
+    if model.is_dir():
+        return model
+    tokenizer = args.init if start.is_model else _tokenizer(variant.tokenizer, tokenizers[variant.tokenizer], args)
+    common = [start.recipe, *(f"--set={change}" for change in (*start.set, *variant.set))]
+    common += [f"--run={folder}", f"--tokenizer={tokenizer}"]
+    given = [f"--corpus={args.corpus}", f"--items={args.items}", f"--seed={args.seed}", f"--steps={args.steps}"]
+    given += [f"--minutes={HOURS}", f"--cooldown={variant.cooldown}", *start.how]
+    given += [f"--init={args.init}"] if start.is_model else []
+    if pretrain.main([*common, *given]):
+        sys.exit(pretrain.STOPPED)
+    export.main([*common, f"--out={model}"])
+    (folder / "state.pt").unlink()
+    return model
 
 
 def _tokenizer(name: str, row: Mapping[str, Any], args: argparse.Namespace) -> Path:
@@ -102,14 +139,19 @@ def _tokenizer(name: str, row: Mapping[str, Any], args: argparse.Namespace) -> P
     return folder
 
 
-def _measure(model: Path, variant: Variant, args: argparse.Namespace) -> Figures:
-    given = [f"--corpus={args.corpus}", f"--items={args.items}", f"--files={args.files}", f"--num={args.num}"]
+def _measure(model: Path, variant: Variant, is_model: bool, args: argparse.Namespace) -> Figures:
+    given = [f"--corpus={args.corpus}", f"--items={args.items}", f"--files={args.files}"]
     given += [f"--eval={args.eval}"] if args.eval else []
-    told = evaluate.parser().parse_args([str(model), *given, *(f"--ask={option}" for option in variant.ask)])
-    told.only = ["bits", "exercises", "items"]
-    report = evaluate.evaluate(told)
+    given += [f"--ask={option}" for option in variant.ask]
+    report: dict[str, Any] = {}
+    asked = ("exercises", "items") if is_model else ("items",)
+    for num, only in ((BITS_OF * args.num, ("bits", "answers")), (args.num, asked)):
+        told = evaluate.parser().parse_args([str(model), *given, f"--num={num}", "--only", *only])
+        report |= evaluate.evaluate(told)
     figures = {"bits per byte": report["bits"]["bits_per_byte"]}
-    figures |= {f"{way} pass@1": report["exercises"][way]["pass@1"] for way in ("combination", "phrasing", "both")}
+    figures |= {f"{kind} bits": value for kind, value in report["answers"].items()}
+    ways = report.get("exercises", {})
+    figures |= {f"{way} pass@1": row["pass@1"] for way, row in ways.items() if " " not in way}
     for kind, row in report.get("items", {}).items():
         figures |= {f"{kind} {name}": row[name] for name in ("exact", "similarity", "empty", "p50_ms") if name in row}
     return figures
@@ -135,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--corpus", type=Path, required=True, help="folder with train-*.jsonl.xz and dev.jsonl.xz")
     parser.add_argument("--items", type=Path, required=True, help="executed exercises")
     parser.add_argument("--eval", type=Path, help="folder with dev-items.jsonl")
-    parser.add_argument("--recipe", default="cpu-seed")
+    parser.add_argument("--init", type=Path, default=Path("models/seed-py"), help="the model that goes on")
     parser.add_argument("--steps", type=int, default=60, help="of training, each variant (default: 60)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--num", type=int, default=40, help="questions of each kind (default: 40)")
@@ -146,7 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.names or experiments:
         experiment = experiments[name]
-        found = {label: run(variant, args, tokenizers) for label, variant in experiment.variants.items()}
+        found = {
+            label: run(variant, experiment.start, args, tokenizers) for label, variant in experiment.variants.items()
+        }
         print(*table(experiment, found), "", sep="\n", flush=True)
     return 0
 

@@ -19,6 +19,8 @@ class Mix:
     """Samples in PSM order; the others are SPM, which is what is served."""
     chains: float = 0.65
     """Exercise samples that are whole files of orders and answers: more is learnt per token that way."""
+    bare: float = 0.3
+    """Chains whose file imports nothing, so that the first answer brings its imports."""
     orders: int = 6
     """Comment→code and docstring→body samples taken of a corpus file, at most."""
     spans: int = 2

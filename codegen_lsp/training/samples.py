@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen_lsp.core import Snippet
+from codegen_lsp.core import Context, Snippet
 from codegen_lsp.training.corpus import Document
 from codegen_lsp.training.recipe import Mix
 
@@ -38,6 +38,11 @@ class Sample:
     snippets: tuple[Snippet, ...] = ()
     is_complete: bool = True
     """Whether the end token follows."""
+
+    @property
+    def context(self) -> Context:
+        """As the product would have it."""
+        return Context(self.path, "python", self.prefix, self.suffix, self.snippets)
 
 
 def from_document(document: Document, rng: random.Random, mix: Mix) -> Iterator[Sample]:

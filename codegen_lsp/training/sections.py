@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import math
 import random
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training import calibration, exam, memorised, storage, tasks
-from codegen_lsp.training.corpus import read_shard
+from codegen_lsp.training import bits, calibration, exam, memorised, storage, tasks
+from codegen_lsp.training.corpus import Document, read_shard
 from codegen_lsp.training.exercises.idioms import Exercise, read_exercises
-from codegen_lsp.training.model import loss_sum
+from codegen_lsp.training.neighbours import neighbours
+from codegen_lsp.training.samples import Sample
 
-WINDOW = 512
 PASS_AT = 10
 SHOWN_SAMPLES = 10
+WORKSPACE_TASKS = 60
+"""Of each kind, when the number is not given."""
+WORKSPACE_PIECES = 3
 
 Table = dict[str, Any]
 
@@ -69,21 +71,6 @@ def progress(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def bits_per_byte(model: Any, tokenizer: FileTokenizer, texts: Sequence[str]) -> float:
-    """Mean bits per UTF-8 byte of texts, in windows of WINDOW tokens, the first token of each given."""
-    nats, num_bytes = 0.0, 0
-    with torch.inference_mode():
-        for text in texts:
-            ids = tokenizer.encode(text)
-            for at in range(0, len(ids) - 1, WINDOW - 1):
-                window = torch.tensor([ids[at : at + WINDOW]])
-                if window.shape[1] > 1:
-                    total, _ = loss_sum(model, window, torch.ones_like(window, dtype=torch.bool))
-                    nats += float(total)
-            num_bytes += len(text.encode())
-    return nats / math.log(2) / num_bytes
-
-
 # -- sections: each gives a table of its figures
 
 
@@ -99,7 +86,7 @@ def measure_size(on: Evaluation) -> Table:
 
 
 def measure_bits(on: Evaluation) -> Table:
-    """Bits per byte as the weights are, and through int8."""
+    """Bits per byte of held-out files as the weights are, and through int8."""
     documents = list(read_shard(on.args.corpus / "dev.jsonl.xz"))
     chosen = random.Random(on.args.seed).sample(documents, min(on.args.files, len(documents)))
     texts = [item.text for item in chosen]
@@ -108,9 +95,54 @@ def measure_bits(on: Evaluation) -> Table:
     storage.quantise(other)
     return {
         "files": len(texts),
-        "bits_per_byte": round(bits_per_byte(on.model, on.tokenizer, texts), 3),
-        "bits_per_byte_int8": round(bits_per_byte(other, on.tokenizer, texts), 3),
+        "bits_per_byte": round(bits.bits_per_byte(on.model, on.tokenizer, texts), 3),
+        "bits_per_byte_int8": round(bits.bits_per_byte(other, on.tokenizer, texts), 3),
     }
+
+
+def measure_answers(on: Evaluation) -> Table:
+    """Bits per byte of right answers, given what stands around them: of held-out places and of our exercises."""
+    groups: dict[str, list[Sample]] = {}
+    if on.args.eval and on.args.corpus:
+        for task in tasks.dev_items(on.args.eval, on.args.corpus, on.args.num):
+            groups.setdefault(task.kind, []).append(bits.sample_of(task))
+    if on.args.items:
+        for way, question in exam.questions(on.exercises, on.args.num or 200, on.args.seed):
+            groups.setdefault(way, []).append(question.sample)
+    progress(f"bits of {sum(map(len, groups.values()))} answers …")
+    return {kind: round(bits.answer_bits(on.model, on.tokenizer, group), 3) for kind, group in sorted(groups.items())}
+
+
+def measure_workspace(on: Evaluation) -> Table:
+    """The same held-out places from the file alone and with similar pieces of the package's other files.
+
+    What retrieval can give this model, before the product's own: the bits of right answers, and exact match, greedy.
+    """
+    packages: dict[str, list[Document]] = {}
+    for document in read_shard(on.args.corpus / "dev.jsonl.xz"):
+        packages.setdefault(document.package, []).append(document)
+    rng = random.Random(on.args.seed)
+    groups: dict[str, list[tuple[tasks.Task, Sample]]] = {}
+    for task in tasks.dev_items(on.args.eval, on.args.corpus, on.args.num or WORKSPACE_TASKS):
+        sample = bits.sample_of(task)
+        shown = neighbours(sample.prefix, task.path, packages[task.package], WORKSPACE_PIECES, rng)
+        if shown:
+            groups.setdefault(task.kind, []).append((task, replace(sample, snippets=shown)))
+    progress(f"{sum(map(len, groups.values()))} places with and without other files …")
+    return {kind: _with_and_without(on, group) for kind, group in sorted(groups.items())}
+
+
+def _with_and_without(on: Evaluation, group: Sequence[tuple[tasks.Task, Sample]]) -> Table:
+    row: Table = {"n": len(group)}
+    for name, is_shown in (("file alone", False), ("with others", True)):
+        samples = [sample if is_shown else replace(sample, snippets=()) for _, sample in group]
+        row[f"bits {name}"] = round(bits.answer_bits(on.model, on.tokenizer, samples), 3)
+        got = [exam.answers(on.model, on.tokenizer, sample)[0] for sample in samples]
+        replies = [tasks.Reply(text, confidence, 0.0) for text, confidence in got]
+        row[f"exact {name}"] = _percent(
+            tasks.is_exact(task, reply) for (task, _), reply in zip(group, replies, strict=True)
+        )
+    return row
 
 
 def measure_exercises(on: Evaluation) -> Table:
@@ -215,7 +247,7 @@ def measure_samples(on: Evaluation) -> Table:
     if on.args.items:
         several = list(exam.questions(on.exercises, SHOWN_SAMPLES, on.args.seed))
         for way, question in rng.sample([pair for pair in several if pair[0] != "combination"], SHOWN_SAMPLES // 2):
-            text, confidence = exam.answers(on.model, on.tokenizer, question)[0]
+            text, confidence = exam.answers(on.model, on.tokenizer, question.sample)[0]
             table[f"{way}: {question.ask}"] = {"answer": text, "confidence": round(confidence, 2)}
     for task, reply in rng.sample(on.answers, min(len(on.answers), SHOWN_SAMPLES - len(table))):
         last = task.prefix.rstrip().rsplit("\n", 1)[-1].strip()
@@ -226,6 +258,8 @@ def measure_samples(on: Evaluation) -> Table:
 SECTIONS: Mapping[str, tuple[Callable[[Evaluation], Table], tuple[str, ...]]] = {
     "size": (measure_size, ()),
     "bits": (measure_bits, ("corpus",)),
+    "answers": (measure_answers, ()),
+    "workspace": (measure_workspace, ("corpus", "eval")),
     "exercises": (measure_exercises, ("items",)),
     "items": (measure_items, ("corpus", "eval")),
     "executed": (measure_executed, ("eval",)),

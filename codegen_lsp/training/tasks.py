@@ -31,6 +31,7 @@ class Task:
     suffix: str
     target: str
     judge: str = ""
+    package: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,20 @@ class Tally:
 
 
 def dev_items(evaluation: Path, corpus: Path, num: int = 0) -> list[Task]:
-    """The places in held-out files; with `num`, every k-th, so that all kinds are there."""
+    """The places in held-out files; with `num`, about so many of each kind, spread over the whole."""
     with lzma.open(corpus / "dev.jsonl.xz", "rt", encoding="utf-8") as rows:
         texts = {(row["package"], row["path"]): row["text"] for row in map(json.loads, rows)}
     items = [json.loads(line) for line in (evaluation / "dev-items.jsonl").read_text(encoding="utf-8").splitlines()]
+    if num:
+        kinds: dict[str, list[dict[str, Any]]] = {}
+        for item in items:
+            kinds.setdefault(item["kind"], []).append(item)
+        items = [item for each in kinds.values() for item in each[:: max(1, len(each) // num)][:num]]
     tasks = []
-    for item in items[:: max(1, len(items) // num)] if num else items:
+    for item in items:
         text, start, end = texts[item["package"], item["path"]], item["start"], item["end"]
-        tasks.append(Task(item["id"], item["kind"], item["path"], text[:start], text[end:], text[start:end]))
+        parts = {"prefix": text[:start], "suffix": text[end:], "target": text[start:end]}
+        tasks.append(Task(item["id"], item["kind"], item["path"], **parts, package=item["package"]))
     return tasks
 
 

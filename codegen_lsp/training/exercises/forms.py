@@ -75,8 +75,9 @@ def render(exercise: Exercise, form: str, ask: str, others: list[Exercise], rng:
         if not (exercise.kind == "snippet" and not around)
         else head + "\n" * bool(head)
     )
-    if form == "above" and exercise.kind != "snippet" and exercise.imports and not above and rng.random() < 0.5:
-        lead, exercise = "", replace(exercise, code="\n".join([*exercise.imports, "", "", exercise.code]))
+    is_bare = form == "above" and exercise.kind != "snippet" and not above and not exercise.given
+    if is_bare and exercise.imports and rng.random() < 0.5:
+        lead, exercise = "", with_imports(exercise)
     prefix, middle, tail = make(exercise, ask, rng)
     suffix = ("\n" + tail if tail else "") + (
         "\n\n\n" + below.rstrip("\n") + "\n" if below else "\n" * rng.randrange(2)
@@ -93,9 +94,32 @@ class Piece:
     is_learnt: bool
 
 
-def chain(exercises: Sequence[Exercise], rng: random.Random) -> list[Piece]:
-    """A file of several orders, each carried out before the next is given."""
-    imports = sorted({line for exercise in exercises for line in exercise.imports})
+def with_imports(exercise: Exercise) -> Exercise:
+    """The same where the file imports nothing: the code brings what it needs."""
+    gap = [""] if exercise.kind == "snippet" else ["", ""]
+    return replace(exercise, imports=(), code="\n".join([*exercise.imports, *gap, exercise.code]))
+
+
+def bare(exercises: Sequence[Exercise], rng: random.Random) -> list[Piece]:
+    """A file that begins with an order: the first answer imports what it needs, the others need no more than that.
+
+    Empty when none of the exercises can be the first.
+    """
+    firsts = [each for each in exercises if each.imports and not each.given]
+    if not firsts:
+        return []
+    first = with_imports(firsts[0])
+    order, middle, _ = _above(first, vary(rng.choice(first.asks), rng), rng)
+    others = [each for each in exercises if each is not firsts[0] and set(each.imports) <= set(firsts[0].imports)]
+    rest = chain(others, rng, imports=())
+    gap = Piece("\n\n\n", is_learnt=False)
+    return [Piece(order, False), Piece(middle, True), *([gap, *rest] if others else [])]
+
+
+def chain(exercises: Sequence[Exercise], rng: random.Random, imports: Sequence[str] | None = None) -> list[Piece]:
+    """A file of several orders, each carried out before the next is given, with the imports of all above (or these)."""
+    if imports is None:
+        imports = sorted({line for exercise in exercises for line in exercise.imports})
     pieces = [Piece("".join(f"{line}\n" for line in imports) + "\n\n" * bool(imports), False)]
     for n, exercise in enumerate(exercises):
         prefix, middle, _ = _MAKERS[rng.choice(forms_of(exercise))](exercise, vary(rng.choice(exercise.asks), rng), rng)
