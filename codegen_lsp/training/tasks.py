@@ -10,9 +10,11 @@ import difflib
 import gzip
 import json
 import lzma
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +99,23 @@ def ask(tasks: Sequence[Task], options: Sequence[str]) -> list[Reply]:
     """The product's answers, in order. `options` are of `codegen-lsp complete`."""
     rows = [{"id": task.id, "path": task.path, "prefix": task.prefix, "suffix": task.suffix} for task in tasks]
     requests = "".join(json.dumps(row) + "\n" for row in rows)
-    command = [sys.executable, "-m", "codegen_lsp", "complete", "--jsonl", *options]
-    done = subprocess.run(command, input=requests, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True)
+    # A host of its own, gone afterwards: a dozen models measured would leave a dozen hosts in memory.
+    with tempfile.TemporaryDirectory() as folder:
+        own = {**os.environ, "XDG_RUNTIME_DIR": folder}
+        try:
+            done = _product(["complete", "--jsonl", *options], requests, own)
+        finally:
+            _product(["host", "stop"], "", own)
+    done.check_returncode()
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     return [Reply(row["completion"], row["confidence"], row["timings_ms"]["total"]) for row in answers]
+
+
+def _product(words: Sequence[str], given: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "codegen_lsp", *words]
+    return subprocess.run(
+        command, input=given, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment, check=False
+    )
 
 
 def is_exact(task: Task, reply: Reply) -> bool:
