@@ -380,3 +380,4 @@ def test_before_the_cooldown_the_weights_are_kept(tmp_path, exercises, tokenizer
     assert pretrain.main([*command, "--steps=6", "--minutes=5", "--device=cpu", "--cooldown=0.5"]) == 0
     kept = torch.load(tmp_path / pretrain.BEFORE_COOLDOWN, weights_only=True)
     assert kept["progress"]["steps"] == 3
+    assert kept["progress"]["done"] == 0, "a run that goes on from here has its own schedule"

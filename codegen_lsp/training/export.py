@@ -49,7 +49,7 @@ def export(trainer: Trainer, tokenizer_json: str, out: Path, prompt_budget: int,
             "prompt_budget": prompt_budget,
             "context_window": trainer.recipe.context,
             "recipe": trainer.recipe.name,
-            "trained": {key: round(value, 1) for key, value in vars(trainer.progress).items()},
+            "trained": {key: round(value, 1) for key, value in vars(trainer.progress).items() if key != "done"},
         }
         (folder / "codegen.json").write_text(json.dumps(product, indent=2) + "\n", encoding="utf-8")
         for note in ("MODEL_CARD.md", DATA):

@@ -95,12 +95,15 @@ class Trainer:
         torch.autograd.backward(loss / num_learnt)
         return loss.detach()
 
-    def save(self, path: Path) -> None:
-        """Write the checkpoint: a temporary file first, so that a kill never leaves half of one."""
+    def save(self, path: Path, *, is_new: bool = False) -> None:
+        """Write the checkpoint: a temporary file first, so that a kill never leaves half of one.
+
+        `is_new`: who goes on from it begins a new budget.
+        """
         state = {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "progress": vars(self.progress),
+            "progress": vars(replace(self.progress, done=0.0) if is_new else self.progress),
         }
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
@@ -168,7 +171,7 @@ def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> bool:
                 break
             if not is_cooling and done >= 1 - args.cooldown:
                 is_cooling = True
-                trainer.save(args.run / BEFORE_COOLDOWN)
+                trainer.save(args.run / BEFORE_COOLDOWN, is_new=True)
             factor = args.rate * rate_factor(done, here, trainer.recipe.warmup_steps, args.cooldown)
             losses.append(trainer.step(batch, factor))
             trainer.progress.seconds = seconds_before + time.monotonic() - started
@@ -220,7 +223,7 @@ def parser() -> argparse.ArgumentParser:
         "--lanes",
         type=int,
         default=1,
-        help="parts of a step side by side, each on a core of its own: on a CPU faster than threads (then --threads 1)",
+        help="parts of a step side by side, each on a core of its own (then --threads is 1)",
     )
     options.add_argument("--workers", type=int, default=0, help="processes that make batches; 0: this one (default)")
     options.add_argument("--compile", action="store_true", help="torch.compile the model: pays on a GPU")
