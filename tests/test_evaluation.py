@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
+from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training import bits, calibration, evaluate, exam, samples, storage, tasks
+from codegen_lsp.training.exercises import idioms
 
 SHARED = Path(__file__).parents[2] / "shared"
 MODEL = Path(__file__).parents[1] / "models" / "seed-py"
@@ -148,9 +151,6 @@ def test_bits_of_answers_with_and_without_other_files(tmp_path, capsys):
 
 
 def test_bits_are_those_of_the_logits():
-    from transformers import AutoModelForCausalLM
-
-    from codegen_lsp.tokens import FileTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
     tokenizer = FileTokenizer((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
@@ -179,3 +179,17 @@ def test_what_was_measured_is_kept_in_the_model(tmp_path):
     assert json.loads((tmp_path / "codegen.json").read_text()) == {"format": "codegen", "sure_from": 0.7}
     with pytest.raises(SystemExit):
         evaluate.keep(tmp_path, {"size": {}})
+
+
+def test_some_questions_are_sampled_too():
+    rng = random.Random(5)
+    chosen = [idiom for idiom in idioms.load_idioms() if idiom.topic == "strings" and idiom.kind == "function"]
+    exercises = [filling for idiom in chosen[:12] for filling in idioms.combinations(idiom, 40, rng)]
+    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+    tokenizer = FileTokenizer((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
+    how = {"num": 3, "seed": 1, "samples": 2, "num_sampled": 1}
+    marks = list(exam.examine(model, tokenizer, exercises, **how))
+    assert [mark.way for mark in marks] == [way for way in ("combination", "phrasing", "both") for _ in range(3)]
+    assert [mark.num_sampled for mark in marks] == [2, 0, 0] * 3
+    assert all(mark.sampled_passed <= mark.num_sampled for mark in marks)
+    assert marks == list(exam.examine(model, tokenizer, exercises, **how)), "the seed decides"

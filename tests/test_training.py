@@ -1,6 +1,7 @@
 """The training room: samples, batches, loss, resuming, export; tiny sizes, the real code."""
 
 import ast
+import collections
 import dataclasses
 import itertools
 import json
@@ -21,7 +22,7 @@ from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training import batches, corpus, exam, export, loader, memorised, pretrain, samples
+from codegen_lsp.training import batches, corpus, exam, export, focus, loader, memorised, pretrain, samples
 from codegen_lsp.training.exercises import forms, idioms, validate
 from codegen_lsp.training.model import LinearCrossEntropy
 from codegen_lsp.training.muon import Muon
@@ -381,3 +382,26 @@ def test_before_the_cooldown_the_weights_are_kept(tmp_path, exercises, tokenizer
     kept = torch.load(tmp_path / pretrain.BEFORE_COOLDOWN, weights_only=True)
     assert kept["progress"]["steps"] == 3
     assert kept["progress"]["done"] == 0, "a run that goes on from here has its own schedule"
+
+
+def test_what_is_known_least_is_drawn_most(exercises, tokenizer):
+    torch.manual_seed(2)
+    recipe = load_recipe("smoke")
+    model = pretrain.Trainer(recipe, tokenizer, tokenizer.vocab_size, "cpu").model
+    measured = focus.idiom_bits(model, tokenizer, exercises, 2, seed=3)
+    assert measured.keys() == {item.idiom for item in exercises}
+    assert measured == focus.idiom_bits(model, tokenizer, exercises, 2, seed=3)
+    names = sorted(measured)
+    known, *others = names
+    chances = focus.chances({name: 0.0 if name == known else 2.0 for name in names})
+    assert chances[known] == focus.LEAST
+    assert {chances[name] for name in others} == {1.0}
+    stream = batches.exercise_stream(exercises, {}, chances, random.Random(5))
+    drawn = collections.Counter(item.idiom for item in itertools.islice(stream, 200 * len(names)))
+    assert drawn[known] < 0.4 * min(drawn[name] for name in others)
+    assert drawn[known], "what is known must stay known"
+
+
+@pytest.mark.parametrize("measured", [{}, {"one": 3.0}, {"one": 0.0, "two": 0.0}])
+def test_focus_with_nothing_to_compare(measured):
+    assert all(0 < chance <= 1 for chance in focus.chances(measured).values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codegen_lsp.core import Context
@@ -92,20 +92,20 @@ def corpus_samples(folder: Path, mix: Mix, rng: random.Random, share: tuple[int,
 
 
 def exercise_stream(
-    exercises: Sequence[Exercise], weights: Mapping[str, float], rng: random.Random
+    exercises: Sequence[Exercise], topics: Mapping[str, float], idioms: Mapping[str, float], rng: random.Random
 ) -> Iterator[Exercise]:
-    """Exercises for ever; idioms are equally likely, however many fillings they have.
+    """Exercises for ever; idioms are equally likely, however many fillings they have, but for chances given.
 
-    `weights`: chance (0 to 1) that an idiom of a topic is taken when its turn comes; 1 for topics not named.
+    `topics`, `idioms`: chance (0 to 1) that one is taken when its turn comes; 1 for what is not named.
     """
     by_idiom: dict[str, list[Exercise]] = {}
     for exercise in exercises:
         by_idiom.setdefault(exercise.idiom, []).append(exercise)
-    idioms = sorted(by_idiom)
+    names = sorted(by_idiom)
     while True:
-        for name in rng.sample(idioms, len(idioms)):
+        for name in rng.sample(names, len(names)):
             exercise = rng.choice(by_idiom[name])
-            if rng.random() <= weights.get(exercise.topic, 1.0):
+            if rng.random() <= topics.get(exercise.topic, 1.0) * idioms.get(name, 1.0):
                 yield exercise
 
 
@@ -142,6 +142,8 @@ class Source:
     seed: int
     share: tuple[int, int] = (0, 1)
     """(k, n): every n-th corpus file from the k-th on."""
+    focus: Mapping[str, float] = field(default_factory=dict)
+    """Chance that an idiom is taken when its turn comes, by its name; 1 for those not named."""
 
     def rows(self) -> Iterator[Row]:
         """Encoded samples for ever; what does not fit the context is left out, not cut."""
@@ -150,7 +152,7 @@ class Source:
         recipe, mix = self.recipe, self.recipe.mix
         share = recipe.exercises if self.exercises else 0.0
         corpus = corpus_samples(self.corpus, mix, theirs, self.share) if self.corpus else None
-        stream = exercise_stream(self.exercises, recipe.topics, ours)
+        stream = exercise_stream(self.exercises, recipe.topics, self.focus, ours)
         own = exercise_rows(stream, mix, self.tokenizer, ours)
         while True:
             if corpus is None or which.random() < share:

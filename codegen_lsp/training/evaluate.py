@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--samples", type=int, default=0, help=f"sampled answers an exercise; {PASS_AT} for pass@{PASS_AT}"
     )
+    options.add_argument("--sampled", type=int, help="exercises of each way that are sampled (default: all)")
     options.add_argument("--only", nargs="+", choices=list(SECTIONS), metavar="SECTION", help=", ".join(SECTIONS))
     options.add_argument(
         "--ask", action="append", default=[], metavar="OPTION", help="option of `codegen-lsp complete`"

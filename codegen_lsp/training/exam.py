@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -140,14 +141,27 @@ def passes(source: str | None) -> bool:
 
 
 def examine(
-    model: Any, tokenizer: FileTokenizer, exercises: Sequence[Exercise], *, num: int, samples: int, seed: int
+    model: Any,
+    tokenizer: FileTokenizer,
+    exercises: Sequence[Exercise],
+    *,
+    num: int,
+    seed: int,
+    samples: int = 0,
+    num_sampled: int | None = None,
 ) -> Iterator[Mark]:
-    """Marks for `num` questions of each way; with `samples`, as many sampled answers too (temperature 0.8)."""
+    """Marks for `num` questions of each way.
+
+    With `samples`, as many sampled answers (temperature 0.8) to the first `num_sampled` of each way, or to all.
+    """
     torch.manual_seed(seed)
+    asked: Counter[str] = Counter()
     for way, question in questions(exercises, num, seed):
+        asked[way] += 1
+        tried = samples if num_sampled is None or asked[way] <= num_sampled else 0
         got, confidence = answers(model, tokenizer, question.sample)[0]
         exact = got.rstrip() == question.sample.middle.rstrip()
-        tries = [text for text, _ in answers(model, tokenizer, question.sample, samples, 0.8)] if samples else []
+        tries = [text for text, _ in answers(model, tokenizer, question.sample, tried, 0.8)] if tried else []
         verdicts = {text: passes(program(question, text)) for text in {got, *tries}}
         yield Mark(
             way=way,

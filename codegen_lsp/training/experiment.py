@@ -61,11 +61,13 @@ class Variant:
     set: tuple[str, ...] = ()
     tokenizer: str = "superword"
     cooldown: float = 0.35
+    how: tuple[str, ...] = ()
+    """More options of `pretrain`."""
     ask: tuple[str, ...] = ()
 
     def key(self, *others: object) -> str:
         """A name for what training it gives, the same in every experiment."""
-        told = repr((sorted(self.set), self.tokenizer, self.cooldown, others))
+        told = repr((sorted(self.set), self.tokenizer, self.cooldown, *([self.how] if self.how else []), others))
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -119,7 +121,7 @@ def _train(
     common = [start.recipe, *(f"--set={change}" for change in (*start.set, *variant.set))]
     common += [f"--run={folder}", f"--tokenizer={tokenizer}"]
     given = [f"--corpus={args.corpus}", f"--items={args.items}", f"--seed={args.seed}", f"--steps={args.steps}"]
-    given += [f"--minutes={HOURS}", f"--cooldown={variant.cooldown}", *start.how]
+    given += [f"--minutes={HOURS}", f"--cooldown={variant.cooldown}", *start.how, *variant.how]
     given += [f"--init={args.init}"] if start.is_model else []
     if pretrain.main([*common, *given]):
         sys.exit(pretrain.STOPPED)

@@ -28,6 +28,7 @@ import torch
 from safetensors.torch import load_file
 
 from codegen_lsp.tokens import FileTokenizer
+from codegen_lsp.training import focus
 from codegen_lsp.training.batches import Source
 from codegen_lsp.training.exercises.idioms import read_exercises
 from codegen_lsp.training.loader import Batch, Part, stream
@@ -217,6 +218,13 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--exercises", type=float, help="share of samples from exercises, instead of the recipe's")
     options.add_argument("--items", type=Path, help="executed exercises: what exercises.validate --out wrote")
     options.add_argument(
+        "--focus",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure N fillings of each idiom first and draw more of what is known least",
+    )
+    options.add_argument(
         "--threads", type=int, help="1 when the machine does other work: a second thread then costs more than it gives"
     )
     options.add_argument(
@@ -252,7 +260,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         trainer.model.model.compile(dynamic=True)
     exercises = [item for item in read_exercises(args.items) if not item.is_held_out] if recipe.exercises else []
     seed = args.seed + trainer.progress.steps
-    source = Source(args.corpus, exercises, recipe, tokenizer, seed)
+    measured = focus.idiom_bits(trainer.model, tokenizer, exercises, args.focus, seed) if args.focus else {}
+    source = Source(args.corpus, exercises, recipe, tokenizer, seed, focus=focus.chances(measured))
     num = sum(weight.numel() for weight in trainer.model.parameters())
     print(f"{recipe.name}: {num / 1e6:.1f}M parameters, {len(exercises)} exercises, from step {trainer.progress.steps}")
     is_done = train(trainer, source, args)

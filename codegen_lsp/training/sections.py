@@ -149,9 +149,8 @@ def measure_exercises(on: Evaluation) -> Table:
     """Our own exercises, by what was kept out of training, by form and by topic."""
     num = on.args.num or 200
     progress(f"3 x {num} exercises …")
-    marks = list(
-        exam.examine(on.model, on.tokenizer, on.exercises, num=num, samples=on.args.samples, seed=on.args.seed)
-    )
+    how = {"num": num, "seed": on.args.seed, "samples": on.args.samples, "num_sampled": on.args.sampled}
+    marks = list(exam.examine(on.model, on.tokenizer, on.exercises, **how))
     on.pairs["exercises"] = [(mark.confidence, mark.passed) for mark in marks if mark.way != "combination"]
     ways = [(mark.way, mark) for mark in marks]
     others = [(f"form {mark.form}", mark) for mark in marks] + [(f"topic {mark.topic}", mark) for mark in marks]
@@ -170,6 +169,7 @@ def _marked(marks: Sequence[exam.Mark]) -> Table:
     row["pass@1"] = _percent(mark.passed for mark in marks)
     if sampled := [mark for mark in marks if mark.num_sampled >= PASS_AT]:
         chances = [exam.pass_at(PASS_AT, mark.num_sampled, mark.sampled_passed) for mark in sampled]
+        row["sampled"] = len(sampled)
         row[f"pass@{PASS_AT}"] = round(100 * sum(chances) / len(chances), 1)
     return row
 
