@@ -151,7 +151,6 @@ def test_bits_of_answers_with_and_without_other_files(tmp_path, capsys):
 
 
 def test_bits_are_those_of_the_logits():
-
     model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
     tokenizer = FileTokenizer((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
     text = "def add(a, b):\n    return a + b\n"
