@@ -188,7 +188,9 @@ def test_some_questions_are_sampled_too():
     tokenizer = FileTokenizer((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
     how = {"num": 3, "seed": 1, "samples": 2, "num_sampled": 1}
     marks = list(exam.examine(model, tokenizer, exercises, **how))
-    assert [mark.way for mark in marks] == [way for way in ("combination", "phrasing", "both") for _ in range(3)]
-    assert [mark.num_sampled for mark in marks] == [2, 0, 0] * 3
+    assert [mark.way for mark in marks] == [
+        way for way in ("combination", "phrasing", "both", "names") for _ in range(3)
+    ]
+    assert [mark.num_sampled for mark in marks] == [2, 0, 0] * 4
     assert all(mark.sampled_passed <= mark.num_sampled for mark in marks)
     assert marks == list(exam.examine(model, tokenizer, exercises, **how)), "the seed decides"

@@ -23,7 +23,7 @@ from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training import batches, corpus, exam, export, focus, loader, memorised, pretrain, samples
-from codegen_lsp.training.exercises import forms, idioms, validate
+from codegen_lsp.training.exercises import forms, idioms, rename, validate
 from codegen_lsp.training.model import LinearCrossEntropy
 from codegen_lsp.training.muon import Muon
 from codegen_lsp.training.recipe import Mix, load_recipe
@@ -405,3 +405,43 @@ def test_what_is_known_least_is_drawn_most(exercises, tokenizer):
 @pytest.mark.parametrize("measured", [{}, {"one": 3.0}, {"one": 0.0, "two": 0.0}])
 def test_focus_with_nothing_to_compare(measured):
     assert all(0 < chance <= 1 for chance in focus.chances(measured).values())
+
+
+def test_a_renamed_exercise_still_holds(exercises):
+    """Executed here; in training the syntax trees answer for it."""
+    rng = random.Random(8)
+    with_names = [item for item in exercises if rename.given_names(item)]
+    changed = [new for item in with_names if (new := rename.renamed(item, rename.TYPED, rng)) != item]
+    assert len(changed) > 0.6 * len(with_names)
+    for item in rng.sample(changed, 40):
+        faults, _ = validate.judged(item)
+        assert not faults, item.code
+
+
+@pytest.mark.parametrize(
+    ("code", "new"),
+    [
+        ("def total(prices):\n    return sum(prices)", "def total(xs):\n    return sum(xs)"),
+        ("def total(cart):\n    return cart.cart + cart['cart']", None),  # a string would have to change
+        ("def total(n):\n    return dict(n=n)", None),  # a keyword would
+        ("def total(xs, n):\n    return xs * n", None),  # the new name is taken
+        ("def total():\n    return 1", None),
+    ],
+)
+def test_renaming_changes_names_or_nothing(code, new):
+    exercise = idioms.Exercise("i", "t", "function", ("total",), ("sum",), (), code, "assert total", "", False)
+    got = rename.renamed(exercise, ["xs"] * 8, random.Random(1))
+    assert got.code == (new or code)
+    assert (got is exercise) == (new is None)
+
+
+def test_names_of_the_exam_are_not_trained_on():
+    trained = {*rename.TYPED, *idioms.Words.of(idioms.load_idioms()).names}
+    assert not trained & set(rename.HELD)
+    assert all(name.isidentifier() for name in (*rename.TYPED, *rename.HELD))
+
+
+def test_renaming_leaves_forms_alone_whose_header_is_the_answer(exercises):
+    rng, always = random.Random(1), rename.Renaming(share=1.0)
+    assert all(always.apply(item, "above", rng) is item for item in exercises)
+    assert any(always.apply(item, "docstring", rng) is not item for item in exercises)

@@ -19,7 +19,8 @@ from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.corpus import Document, read_shard, train_shards
 from codegen_lsp.training.exercises.forms import PATHS, Piece, bare, chain, forms_of, vary
 from codegen_lsp.training.exercises.forms import render as render_exercise
-from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.exercises.idioms import Exercise, Words, load_idioms
+from codegen_lsp.training.exercises.rename import NEVER, Renaming
 from codegen_lsp.training.neighbours import neighbours
 from codegen_lsp.training.recipe import Mix, Recipe
 from codegen_lsp.training.samples import Sample, from_document
@@ -109,18 +110,20 @@ def exercise_stream(
                 yield exercise
 
 
-def exercise_rows(stream: Iterator[Exercise], mix: Mix, tokenizer: FileTokenizer, rng: random.Random) -> Iterator[Row]:
+def exercise_rows(
+    stream: Iterator[Exercise], mix: Mix, tokenizer: FileTokenizer, rng: random.Random, renaming: Renaming = NEVER
+) -> Iterator[Row]:
     """Exercises in all forms and phrasings, alone (with a suffix, or the cursor inside) or several to a file."""
     while True:
         if rng.random() < mix.chains:
             several = [next(stream) for _ in range(rng.randrange(2, 8))]
             path = rng.choice(PATHS) if rng.random() < 0.5 else ""
-            pieces = bare(several, rng) if rng.random() < mix.bare else []
-            yield encode_chain(pieces or chain(several, rng), path, tokenizer)
+            pieces = bare(several, rng, renaming) if rng.random() < mix.bare else []
+            yield encode_chain(pieces or chain(several, rng, renaming=renaming), path, tokenizer)
             continue
         exercise, others = next(stream), [next(stream) for _ in range(rng.choice((0, 0, 1, 2)))]
-        ask = vary(rng.choice(exercise.asks), rng)
-        sample = render_exercise(exercise, rng.choice(forms_of(exercise)), ask, others, rng).sample
+        ask, form = vary(rng.choice(exercise.asks), rng), rng.choice(forms_of(exercise))
+        sample = render_exercise(renaming.apply(exercise, form, rng), form, ask, others, rng).sample
         sample = _split_inside(sample, rng) if rng.random() < mix.inside else sample
         yield encode(sample, tokenizer, PSM if rng.random() < mix.psm else SPM, learn_all=False)
 
@@ -153,7 +156,8 @@ class Source:
         share = recipe.exercises if self.exercises else 0.0
         corpus = corpus_samples(self.corpus, mix, theirs, self.share) if self.corpus else None
         stream = exercise_stream(self.exercises, recipe.topics, self.focus, ours)
-        own = exercise_rows(stream, mix, self.tokenizer, ours)
+        renaming = Renaming(mix.renamed, Words.of(load_idioms()).names) if mix.renamed else NEVER
+        own = exercise_rows(stream, mix, self.tokenizer, ours, renaming)
         while True:
             if corpus is None or which.random() < share:
                 row = next(own)

@@ -1,7 +1,8 @@
 """Own exercises as an exam: three kinds of question that were not trained on, judged by execution.
 
 Known phrasings with combinations of names and settings kept out of training ("combination"), phrasings kept out of
-training ("phrasing"), and both ("both"). An answer is executed, with the exercise's asserts, in a process of its own
+training ("phrasing"), both ("both"), and known phrasings above headers with names that no list has ("names"). An answer
+is executed, with the exercise's asserts, in a process of its own
 with limits; that is no sandbox, so examine only models that you trust.
 """
 
@@ -24,6 +25,7 @@ import torch
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import SPM
+from codegen_lsp.training.exercises import rename
 from codegen_lsp.training.exercises.forms import Rendered, forms_of, render
 from codegen_lsp.training.exercises.idioms import Exercise
 from codegen_lsp.training.samples import Sample
@@ -50,20 +52,27 @@ class Mark:
 
 
 def questions(exercises: Sequence[Exercise], num: int, seed: int) -> Iterator[tuple[str, Rendered]]:
-    """`num` questions of each of the three ways, no two of a way from one idiom while there are others."""
+    """`num` questions of each of the four ways, no two of a way from one idiom while there are others."""
     rng = random.Random(seed)
     held = [exercise for exercise in exercises if exercise.is_held_out]
     seen = [exercise for exercise in exercises if not exercise.is_held_out]
-    for way, pool in (("combination", held), ("phrasing", seen), ("both", held)):
+    with_names = [exercise for exercise in held if rename.given_names(exercise)]
+    for way, pool in (("combination", held), ("phrasing", seen), ("both", held), ("names", with_names)):
         by_idiom: dict[str, list[Exercise]] = {}
         for exercise in pool:
             by_idiom.setdefault(exercise.idiom, []).append(exercise)
-        names = sorted(by_idiom)
-        rng.shuffle(names)
-        for n in range(num):
-            exercise = rng.choice(by_idiom[names[n % len(names)]])
-            ask = rng.choice(exercise.asks if way == "combination" else exercise.held)
-            yield way, render(exercise, rng.choice(forms_of(exercise)), ask, [], rng)
+        idioms = sorted(by_idiom)
+        rng.shuffle(idioms)
+        for n in range(num if idioms else 0):
+            yield way, _question(way, rng.choice(by_idiom[idioms[n % len(idioms)]]), rng)
+
+
+def _question(way: str, exercise: Exercise, rng: random.Random) -> Rendered:
+    ask, forms = rng.choice(exercise.asks if way in ("combination", "names") else exercise.held), forms_of(exercise)
+    if way == "names":
+        exercise = rename.renamed(exercise, rename.HELD, rng)
+        forms = tuple(form for form in forms if form in rename.FORMS)
+    return render(exercise, rng.choice(forms), ask, [], rng)
 
 
 def answers(

@@ -21,6 +21,8 @@ class Mix:
     """Exercise samples that are whole files of orders and answers: more is learnt per token that way."""
     bare: float = 0.3
     """Chains whose file imports nothing, so that the first answer brings its imports."""
+    renamed: float = 0.0
+    """Exercises whose header is shown with other names than its lists have (rename.py)."""
     orders: int = 6
     """Comment→code and docstring→body samples taken of a corpus file, at most."""
     spans: int = 2

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from codegen_lsp.training.exercises.docstrings import annotated, docstring, example_lines, section_lines
 from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.exercises.rename import NEVER, Renaming
 from codegen_lsp.training.samples import Sample
 
 FORMS = ("above", "docstring", "inside", "examples", "member")
@@ -100,7 +101,7 @@ def with_imports(exercise: Exercise) -> Exercise:
     return replace(exercise, imports=(), code="\n".join([*exercise.imports, *gap, exercise.code]))
 
 
-def bare(exercises: Sequence[Exercise], rng: random.Random) -> list[Piece]:
+def bare(exercises: Sequence[Exercise], rng: random.Random, renaming: Renaming = NEVER) -> list[Piece]:
     """A file that begins with an order: the first answer imports what it needs, the others need no more than that.
 
     Empty when none of the exercises can be the first.
@@ -111,18 +112,26 @@ def bare(exercises: Sequence[Exercise], rng: random.Random) -> list[Piece]:
     first = with_imports(firsts[0])
     order, middle, _ = _above(first, vary(rng.choice(first.asks), rng), rng)
     others = [each for each in exercises if each is not firsts[0] and set(each.imports) <= set(firsts[0].imports)]
-    rest = chain(others, rng, imports=())
+    rest = chain(others, rng, imports=(), renaming=renaming)
     gap = Piece("\n\n\n", is_learnt=False)
     return [Piece(order, False), Piece(middle, True), *([gap, *rest] if others else [])]
 
 
-def chain(exercises: Sequence[Exercise], rng: random.Random, imports: Sequence[str] | None = None) -> list[Piece]:
+def chain(
+    exercises: Sequence[Exercise],
+    rng: random.Random,
+    *,
+    imports: Sequence[str] | None = None,
+    renaming: Renaming = NEVER,
+) -> list[Piece]:
     """A file of several orders, each carried out before the next is given, with the imports of all above (or these)."""
     if imports is None:
         imports = sorted({line for exercise in exercises for line in exercise.imports})
     pieces = [Piece("".join(f"{line}\n" for line in imports) + "\n\n" * bool(imports), False)]
-    for n, exercise in enumerate(exercises):
-        prefix, middle, _ = _MAKERS[rng.choice(forms_of(exercise))](exercise, vary(rng.choice(exercise.asks), rng), rng)
+    for n, each in enumerate(exercises):
+        form = rng.choice(forms_of(each))
+        exercise = renaming.apply(each, form, rng)
+        prefix, middle, _ = _MAKERS[form](exercise, vary(rng.choice(exercise.asks), rng), rng)
         gap = ("\n\n\n" if exercise.kind != "snippet" or rng.random() < 0.5 else "\n\n") if n else ""
         pieces += [Piece(gap + prefix, False), Piece(middle, True)]
     return pieces

@@ -22,6 +22,7 @@ from string import Template
 from typing import Any
 
 HERE = Path(__file__).parent
+POOLS = HERE / "pools.toml"
 HELD_SHARE = 10
 """One combination of slot values in this many is kept out of training."""
 
@@ -75,10 +76,10 @@ class Exercise:
 
 def load_idioms(folder: Path = HERE) -> list[Idiom]:
     """Every idiom of the folder's *.toml files, in a stable order."""
-    pools = tomllib.loads((folder / "pools.toml").read_text(encoding="utf-8"))
+    pools = tomllib.loads((folder / POOLS.name).read_text(encoding="utf-8"))
     found = []
     for path in sorted(folder.glob("*.toml")):
-        if path.name != "pools.toml":
+        if path.name != POOLS.name:
             rows = tomllib.loads(path.read_text(encoding="utf-8"))["idiom"]
             found += [_parse(row, path.stem, pools) for row in rows]
     names = [idiom.name for idiom in found]
