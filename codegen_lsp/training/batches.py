@@ -20,7 +20,7 @@ from codegen_lsp.training.corpus import Document, read_shard, train_shards
 from codegen_lsp.training.exercises.forms import PATHS, Piece, bare, chain, forms_of, vary
 from codegen_lsp.training.exercises.forms import render as render_exercise
 from codegen_lsp.training.exercises.idioms import Exercise, Words, load_idioms
-from codegen_lsp.training.exercises.rename import NEVER, Renaming
+from codegen_lsp.training.exercises.rename import NEVER, Renaming, joined
 from codegen_lsp.training.neighbours import neighbours
 from codegen_lsp.training.recipe import Mix, Recipe
 from codegen_lsp.training.samples import Sample, from_document
@@ -156,7 +156,7 @@ class Source:
         share = recipe.exercises if self.exercises else 0.0
         corpus = corpus_samples(self.corpus, mix, theirs, self.share) if self.corpus else None
         stream = exercise_stream(self.exercises, recipe.topics, self.focus, ours)
-        renaming = Renaming(mix.renamed, Words.of(load_idioms()).names) if mix.renamed else NEVER
+        renaming = Renaming(mix.renamed, joined(Words.of(load_idioms()).names, ours)) if mix.renamed else NEVER
         own = exercise_rows(stream, mix, self.tokenizer, ours, renaming)
         while True:
             if corpus is None or which.random() < share:

@@ -45,6 +45,12 @@ class Renaming:
 NEVER = Renaming()
 
 
+def joined(words: Sequence[str], rng: random.Random) -> tuple[str, ...]:
+    """The words, and as many pairs of them joined: names of several tokens must be copied token by token."""
+    short = [word for word in words if "_" not in word]
+    return (*words, *(f"{rng.choice(short)}_{rng.choice(short)}" for _ in words))
+
+
 def renamed(exercise: Exercise, names: Sequence[str], rng: random.Random) -> Exercise:
     """The same with one of the names that its prompt gives changed, now and then all; itself where that is not safe.
 
