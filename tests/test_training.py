@@ -445,3 +445,18 @@ def test_renaming_leaves_forms_alone_whose_header_is_the_answer(exercises):
     rng, always = random.Random(1), rename.Renaming(share=1.0)
     assert all(always.apply(item, "above", rng) is item for item in exercises)
     assert any(always.apply(item, "docstring", rng) is not item for item in exercises)
+
+
+def test_rows_carry_new_names_into_the_answer(exercises, tokenizer):
+    known = set(re.findall(r"\w+", " ".join(item.code + item.given for item in exercises)))
+    carried = {}
+    for share in (0.0, 1.0):
+        mix = Mix(renamed=share, chains=0.5, inside=0.0)
+        recipe = dataclasses.replace(load_recipe("smoke"), mix=mix)
+        source, carried[share] = batches.Source(None, exercises, recipe, tokenizer, seed=4), 0
+        for row in itertools.islice(source.rows(), 60):
+            start, end = row.learnt[0]
+            given, answer = tokenizer.decode(row.ids[:start]), tokenizer.decode(row.ids[start:end])
+            names = set(re.findall(r"\w+", " ".join(re.findall(r"def \w+\((.*)\)", given)))) - known
+            carried[share] += any(re.search(rf"\b{name}\b", answer) for name in names)
+    assert carried[1.0] > carried[0.0] + 6
