@@ -460,3 +460,12 @@ def test_rows_carry_new_names_into_the_answer(exercises, tokenizer):
             names = set(re.findall(r"\w+", " ".join(re.findall(r"def \w+\((.*)\)", given)))) - known
             carried[share] += any(re.search(rf"\b{name}\b", answer) for name in names)
     assert carried[1.0] > carried[0.0] + 6
+
+
+def test_repeated_tokens_are_learnt_the_second_time(exercises, tokenizer):
+    recipe = dataclasses.replace(load_recipe("smoke"), mix=Mix(repeated=1.0))
+    for row in itertools.islice(batches.Source(None, exercises, recipe, tokenizer, seed=4).rows(), 20):
+        half = len(row.ids) // 2
+        assert row.ids[:half] == row.ids[half:]
+        assert row.learnt == ((half + 1, 2 * half),)
+        assert min(row.ids) >= len(SPECIALS), "no control tokens"

@@ -24,10 +24,13 @@ from codegen_lsp.training.exercises.rename import NEVER, Renaming, joined
 from codegen_lsp.training.neighbours import neighbours
 from codegen_lsp.training.recipe import Mix, Recipe
 from codegen_lsp.training.samples import Sample, from_document
+from codegen_lsp.training.tokenizer import SPECIALS
 
 SPM = BY_NAME["codegen"]
 PSM = replace(SPM, template=("<|fim_prefix|>", PREFIX, "<|fim_suffix|>", SUFFIX, "<|fim_middle|>"))
 POOL = 256
+MAX_REPEATED = 48
+"""Tokens that are said twice, at most."""
 MIN_LOSS_FROM = 3
 """Where the loss begins for samples that are learnt whole: behind the first control tokens."""
 
@@ -128,6 +131,16 @@ def exercise_rows(
         yield encode(sample, tokenizer, PSM if rng.random() < mix.psm else SPM, learn_all=False)
 
 
+def repeated(vocab_size: int, rng: random.Random) -> Row:
+    """Random tokens, said twice; the second time is learnt.
+
+    Nothing but looking back helps here, so it trains the heads that copy (induction: Olsson et al. 2022), over the
+    whole vocabulary. A model that knows a few names for each thing does without them, and fails on all other names.
+    """
+    ids = tuple(rng.randrange(len(SPECIALS), vocab_size) for _ in range(rng.randrange(4, MAX_REPEATED)))
+    return Row(ids + ids, ((len(ids) + 1, 2 * len(ids)),))
+
+
 def _split_inside(sample: Sample, rng: random.Random) -> Sample:
     """The same with the cursor at any character of the answer."""
     at = rng.randrange(len(sample.middle))
@@ -159,7 +172,9 @@ class Source:
         renaming = Renaming(mix.renamed, joined(Words.of(load_idioms()).names, ours)) if mix.renamed else NEVER
         own = exercise_rows(stream, mix, self.tokenizer, ours, renaming)
         while True:
-            if corpus is None or which.random() < share:
+            if mix.repeated and which.random() < mix.repeated:
+                row = repeated(self.tokenizer.vocab_size, ours)
+            elif corpus is None or which.random() < share:
                 row = next(own)
             else:
                 fmt = PSM if theirs.random() < mix.psm else SPM

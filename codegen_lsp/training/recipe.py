@@ -23,6 +23,8 @@ class Mix:
     """Chains whose file imports nothing, so that the first answer brings its imports."""
     renamed: float = 0.0
     """Exercises whose header is shown with other names than its lists have (rename.py)."""
+    repeated: float = 0.0
+    """Samples of random tokens that are said twice (batches.repeated)."""
     orders: int = 6
     """Comment→code and docstring→body samples taken of a corpus file, at most."""
     spans: int = 2
