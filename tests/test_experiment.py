@@ -1,5 +1,6 @@
 """The experiment runner: every variant can be trained and asked, and nothing is done twice."""
 
+import collections
 import json
 import random
 from pathlib import Path
@@ -27,14 +28,27 @@ def test_every_variant_is_a_recipe_and_a_command(name, label):
 
 
 def test_variants_are_trained_once_and_differ():
-    asked = {
-        (each.start, variant.key(variant.ask)) for each in EXPERIMENTS.values() for variant in each.variants.values()
-    }
-    shared = sum(len(each.variants) for each in EXPERIMENTS.values()) - len(asked)
-    assert shared == 9, "yardsticks of scratch, of the model, and of the model with more of the corpus"
+    all_keys, starts = [], experiment.STARTS
     for each in EXPERIMENTS.values():
-        assert len({variant.key(variant.ask) for variant in each.variants.values()}) == len(each.variants)
-        assert each.start in experiment.STARTS
+        assert each.start in starts
+        if starts[each.start].recipe:
+            keys = [variant.key(starts[each.start], 60, 1) for variant in each.variants.values()]
+            assert len(set(keys)) == len(keys)
+            all_keys += keys
+        else:
+            assert len({variant.ask for variant in each.variants.values()}) == len(each.variants)
+    counts = collections.Counter(all_keys)
+    assert sorted(count for count in counts.values() if count > 1) == [4, 6, 6], (
+        "yardsticks: the model with more of the corpus, from scratch, the model"
+    )
+
+
+def test_a_changed_recipe_is_trained_again(monkeypatch):
+    variant, start = experiment.Variant(), experiment.STARTS["model"]
+    before = variant.key(start, 60, 1)
+    load = experiment.load_recipe
+    monkeypatch.setattr(experiment, "load_recipe", lambda name, changes: load(name, (*changes, "mix.bare=0.9")))
+    assert variant.key(start, 60, 1) != before
 
 
 def test_the_model_goes_on_from_its_weights(tmp_path, monkeypatch):

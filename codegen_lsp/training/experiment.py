@@ -24,6 +24,7 @@ from typing import Any
 from codegen_lsp.training import evaluate, export, pretrain
 from codegen_lsp.training.corpus import sample
 from codegen_lsp.training.exercises.idioms import read_exercises
+from codegen_lsp.training.recipe import load_recipe
 from codegen_lsp.training.tokenizer import train_tokenizer
 
 EXPERIMENTS = Path(__file__).with_name("experiments.toml")
@@ -65,9 +66,10 @@ class Variant:
     """More options of `pretrain`."""
     ask: tuple[str, ...] = ()
 
-    def key(self, *others: object) -> str:
-        """A name for what training it gives, the same in every experiment."""
-        told = repr((sorted(self.set), self.tokenizer, self.cooldown, *([self.how] if self.how else []), others))
+    def key(self, start: Start, *others: object) -> str:
+        """A name for what training it gives: the same in every experiment, another when the recipe has changed."""
+        recipe = load_recipe(start.recipe, (*start.set, *self.set))
+        told = repr((recipe, self.tokenizer, self.cooldown, start.how, self.how, others))
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -97,14 +99,15 @@ def _frozen(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def run(variant: Variant, start: str, args: argparse.Namespace, tokenizers: Mapping[str, Any]) -> Figures:
     """Train and measure a variant; what is in the folder already is taken from there."""
-    recipe = STARTS[start].recipe
-    trained = args.out / (variant.key(recipe, args.steps, args.seed) if recipe else f"{args.init.name}-as-it-is")
-    report = trained / (f"report-{variant.key(variant.ask)}.json" if variant.ask else "report.json")
+    begin = STARTS[start]
+    name = variant.key(begin, args.steps, args.seed) if begin.recipe else f"{args.init.name}-as-it-is"
+    trained, asked = args.out / name, "".join(variant.ask).replace("/", "_")
+    report = trained / f"report{asked}-{args.num}-{args.files}.json"
     if not report.is_file():
-        model = _train(variant, STARTS[start], trained, args, tokenizers) if recipe else args.init
+        model = _train(variant, begin, trained, args, tokenizers) if begin.recipe else args.init
         trained.mkdir(parents=True, exist_ok=True)
         partial = report.with_suffix(".partial")
-        partial.write_text(json.dumps(_measure(model, variant, STARTS[start].is_model, args)), encoding="utf-8")
+        partial.write_text(json.dumps(_measure(model, variant, begin.is_model, args)), encoding="utf-8")
         partial.replace(report)
     figures: Figures = json.loads(report.read_text(encoding="utf-8"))
     return figures
