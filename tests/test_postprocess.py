@@ -10,7 +10,7 @@ import pytest
 from test_syntax import random_text
 
 from codegen_lsp.context.intent import find_intent
-from codegen_lsp.core import Intent, Shape, Snapshot, StopReason
+from codegen_lsp.core import Intent, Shape, Snapshot, StopReason, Trigger
 from codegen_lsp.postprocess.edit import at_cursor, fit, minimal
 from codegen_lsp.postprocess.site import Site
 from codegen_lsp.postprocess.stream import Stream
@@ -234,3 +234,20 @@ def test_what_python_refuses_is_not_offered(source: str, answer: str, kept: str 
     answer = answer.replace("\nb", f"\n{intent.indent}b")
     found = fit(answer, snapshot, intent, tree)
     assert (found and found[1]) == kept
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("import json\n\n\ndef f():\n    pass", "def f():\n    pass"),
+        ("import re\nimport json\n\n\ndef f():\n    pass", "import re\n\n\ndef f():\n    pass"),
+        ("import re\n\n\ndef f():\n    pass", "import re\n\n\ndef f():\n    pass"),
+        ("def f():\n    import json", "def f():\n    import json"),
+    ],
+)
+def test_imports_of_the_file_are_not_written_again(answer, kept):
+    text = "import json\n\n\n# do it\n"
+    snapshot = Snapshot("a.py", "python", text, len(text), trigger=Trigger.INVOKED)
+    tree = parse(text, "python", len(text))
+    intent = find_intent(snapshot, tree)
+    assert trim(answer, intent, Site.of(snapshot, intent, tree))[0] == kept

@@ -32,9 +32,24 @@ def trim(answer: str, intent: Intent, site: Site) -> tuple[str, tuple[str, ...]]
     step("rest of line", _without_rest(answer, site))
     step("surplus brackets", _without_surplus(answer, site))
     step("lines that follow", _without_following(answer, site))
+    step("imports that are there", _without_known_imports(answer, site))
     step("repetition", _without_stutter(_without_second_imports(answer)))
     step("trailing whitespace", answer.rstrip())
     return answer, tuple(applied)
+
+
+def _without_known_imports(answer: str, site: Site) -> str:
+    """Without the imports at its beginning that stand in the file word for word, not indented."""
+    if site.opening or not answer.startswith(("import ", "from ")):
+        return answer
+    known, lines = set(site.known.splitlines()), answer.split("\n")
+    kept = 0
+    while kept < len(lines) and (not lines[kept] or lines[kept].startswith(("import ", "from "))):
+        kept += 1
+    head = [line for line in lines[:kept] if line and line not in known]
+    if len(head) == sum(map(bool, lines[:kept])) or kept == len(lines):
+        return answer
+    return "\n".join([*head, *["", ""][: 2 * bool(head)], *lines[kept:]])
 
 
 def visible(answer: str, known: str) -> str:
