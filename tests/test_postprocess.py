@@ -243,10 +243,12 @@ def test_what_python_refuses_is_not_offered(source: str, answer: str, kept: str 
         ("import re\nimport json\n\n\ndef f():\n    pass", "import re\n\n\ndef f():\n    pass"),
         ("import re\n\n\ndef f():\n    pass", "import re\n\n\ndef f():\n    pass"),
         ("def f():\n    import json", "def f():\n    import json"),
+        ("import json", ""),
+        ("from os import (\n    path,\n)\n\n\nx = path", "from os import (\n    path,\n)\n\n\nx = path"),
     ],
 )
 def test_imports_of_the_file_are_not_written_again(answer, kept):
-    text = "import json\n\n\n# do it\n"
+    text = "import json\nfrom os import (\n    sep,\n)\n\n\n# do it\n"
     snapshot = Snapshot("a.py", "python", text, len(text), trigger=Trigger.INVOKED)
     tree = parse(text, "python", len(text))
     intent = find_intent(snapshot, tree)

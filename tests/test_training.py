@@ -441,6 +441,15 @@ def test_names_of_the_exam_are_not_trained_on():
     assert all(name.isidentifier() for name in (*rename.TYPED, *rename.HELD))
 
 
+def test_every_question_of_names_has_one_that_no_list_has(exercises):
+    held = [dataclasses.replace(item, is_held_out=True) for item in exercises]
+    asked = [question for way, question in exam.questions(held, 60, seed=2) if way == "names"]
+    assert len(asked) == 60
+    for question in asked:
+        assert set(re.findall(r"\w+", question.sample.prefix)) & set(rename.HELD)
+        assert exam.passes(exam.program(question, question.sample.middle))
+
+
 def test_renaming_leaves_forms_alone_whose_header_is_the_answer(exercises):
     rng, always = random.Random(1), rename.Renaming(share=1.0)
     assert all(always.apply(item, "above", rng) is item for item in exercises)

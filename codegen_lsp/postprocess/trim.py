@@ -32,24 +32,10 @@ def trim(answer: str, intent: Intent, site: Site) -> tuple[str, tuple[str, ...]]
     step("rest of line", _without_rest(answer, site))
     step("surplus brackets", _without_surplus(answer, site))
     step("lines that follow", _without_following(answer, site))
-    step("imports that are there", _without_known_imports(answer, site))
-    step("repetition", _without_stutter(_without_second_imports(answer)))
+    step("imports that are there", _without_second_imports(answer, site))
+    step("repetition", _without_stutter(answer))
     step("trailing whitespace", answer.rstrip())
     return answer, tuple(applied)
-
-
-def _without_known_imports(answer: str, site: Site) -> str:
-    """Without the imports at its beginning that stand in the file word for word, not indented."""
-    if site.opening or not answer.startswith(("import ", "from ")):
-        return answer
-    known, lines = set(site.known.splitlines()), answer.split("\n")
-    kept = 0
-    while kept < len(lines) and (not lines[kept] or lines[kept].startswith(("import ", "from "))):
-        kept += 1
-    head = [line for line in lines[:kept] if line and line not in known]
-    if len(head) == sum(map(bool, lines[:kept])) or kept == len(lines):
-        return answer
-    return "\n".join([*head, *["", ""][: 2 * bool(head)], *lines[kept:]])
 
 
 def visible(answer: str, known: str) -> str:
@@ -171,18 +157,29 @@ def _without_following(answer: str, site: Site) -> str:
     return answer
 
 
-def _without_second_imports(answer: str) -> str:
-    """Without import lines that stand in the answer already, and the blank lines before them."""
-    seen, kept = set[str](), list[str]()
-    for line in answer.split("\n"):
+def _without_second_imports(answer: str, site: Site) -> str:
+    """Without import lines that stand in the file or in the answer already, and the blank lines around them."""
+    lines = answer.split("\n")
+    if not any(map(_is_import, lines)):
+        return answer
+    # In a block the first line's indentation is before the answer: it may well import what the file does too.
+    seen = set() if site.opening else set(filter(_is_import, site.known.splitlines()))
+    kept = list[str]()
+    for line in lines:
         if line in seen:
-            while not kept[-1].strip():
+            while kept and not kept[-1].strip():
                 kept.pop()
             continue
-        if line.startswith(("import ", "from ")):
+        if _is_import(line):
             seen.add(line)
-        kept.append(line)
+        if line or kept:
+            kept.append(line)
     return "\n".join(kept)
+
+
+def _is_import(line: str) -> bool:
+    """A whole import in a line of its own, not indented."""
+    return line.startswith(("import ", "from ")) and not line.endswith(("(", "\\"))
 
 
 def _without_stutter(answer: str) -> str:

@@ -19,7 +19,7 @@ from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.corpus import Document, read_shard, train_shards
 from codegen_lsp.training.exercises.forms import PATHS, Piece, bare, chain, forms_of, vary
 from codegen_lsp.training.exercises.forms import render as render_exercise
-from codegen_lsp.training.exercises.idioms import Exercise, Words, load_idioms
+from codegen_lsp.training.exercises.idioms import Exercise, Words, by_idiom, load_idioms
 from codegen_lsp.training.exercises.rename import NEVER, Renaming, joined
 from codegen_lsp.training.neighbours import neighbours
 from codegen_lsp.training.recipe import Mix, Recipe
@@ -102,13 +102,10 @@ def exercise_stream(
 
     `topics`, `idioms`: chance (0 to 1) that one is taken when its turn comes; 1 for what is not named.
     """
-    by_idiom: dict[str, list[Exercise]] = {}
-    for exercise in exercises:
-        by_idiom.setdefault(exercise.idiom, []).append(exercise)
-    names = sorted(by_idiom)
+    grouped = by_idiom(exercises)
     while True:
-        for name in rng.sample(names, len(names)):
-            exercise = rng.choice(by_idiom[name])
+        for name in rng.sample(list(grouped), len(grouped)):
+            exercise = rng.choice(grouped[name])
             if rng.random() <= topics.get(exercise.topic, 1.0) * idioms.get(name, 1.0):
                 yield exercise
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import SPM
 from codegen_lsp.training.exercises import rename
 from codegen_lsp.training.exercises.forms import Rendered, forms_of, render
-from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.exercises.idioms import Exercise, by_idiom
 from codegen_lsp.training.samples import Sample
 
 SECONDS = 5
@@ -56,23 +56,24 @@ def questions(exercises: Sequence[Exercise], num: int, seed: int) -> Iterator[tu
     rng = random.Random(seed)
     held = [exercise for exercise in exercises if exercise.is_held_out]
     seen = [exercise for exercise in exercises if not exercise.is_held_out]
-    with_names = [exercise for exercise in held if rename.given_names(exercise)]
-    for way, pool in (("combination", held), ("phrasing", seen), ("both", held), ("names", with_names)):
-        by_idiom: dict[str, list[Exercise]] = {}
-        for exercise in pool:
-            by_idiom.setdefault(exercise.idiom, []).append(exercise)
-        idioms = sorted(by_idiom)
-        rng.shuffle(idioms)
-        for n in range(num if idioms else 0):
-            yield way, _question(way, rng.choice(by_idiom[idioms[n % len(idioms)]]), rng)
+    for way, pool in (("combination", held), ("phrasing", seen), ("both", held)):
+        for exercise in _in_turn(pool, num, rng):
+            ask = rng.choice(exercise.asks if way == "combination" else exercise.held)
+            yield way, render(exercise, rng.choice(forms_of(exercise)), ask, [], rng)
+    # Not every exercise can be renamed: those that come out as they were are no question of names.
+    changed = (new for old in held if (new := rename.renamed(old, rename.HELD, rng)) is not old)
+    for exercise in _in_turn(changed, num, rng):
+        forms = [form for form in forms_of(exercise) if form in rename.FORMS]
+        yield "names", render(exercise, rng.choice(forms), rng.choice(exercise.asks), [], rng)
 
 
-def _question(way: str, exercise: Exercise, rng: random.Random) -> Rendered:
-    ask, forms = rng.choice(exercise.asks if way in ("combination", "names") else exercise.held), forms_of(exercise)
-    if way == "names":
-        exercise = rename.renamed(exercise, rename.HELD, rng)
-        forms = tuple(form for form in forms if form in rename.FORMS)
-    return render(exercise, rng.choice(forms), ask, [], rng)
+def _in_turn(pool: Iterable[Exercise], num: int, rng: random.Random) -> Iterator[Exercise]:
+    """`num` exercises, one of each idiom in random order, and round again."""
+    grouped = by_idiom(pool)
+    names = list(grouped)
+    rng.shuffle(names)
+    for n in range(num if names else 0):
+        yield rng.choice(grouped[names[n % len(names)]])
 
 
 def answers(

@@ -15,7 +15,7 @@ from typing import Any
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training import bits
 from codegen_lsp.training.exercises.forms import forms_of, render
-from codegen_lsp.training.exercises.idioms import Exercise
+from codegen_lsp.training.exercises.idioms import Exercise, by_idiom
 
 LEAST = 0.15
 """Chance of an idiom that costs no bits at all: what is known must stay known."""
@@ -28,11 +28,8 @@ def idiom_bits(
 ) -> dict[str, float]:
     """Bits per byte of right answers, by idiom: of `num` fillings each, in forms and trained wordings by the seed."""
     rng = random.Random(seed)
-    by_idiom: dict[str, list[Exercise]] = {}
-    for exercise in exercises:
-        by_idiom.setdefault(exercise.idiom, []).append(exercise)
     found = {}
-    for name, group in sorted(by_idiom.items()):
+    for name, group in by_idiom(exercises).items():
         drawn = [rng.choice(group) for _ in range(num)]
         samples = [render(each, rng.choice(forms_of(each)), rng.choice(each.asks), [], rng).sample for each in drawn]
         found[name] = bits.answer_bits(model, tokenizer, samples)

@@ -148,7 +148,7 @@ def _with_and_without(on: Evaluation, group: Sequence[tuple[tasks.Task, Sample]]
 def measure_exercises(on: Evaluation) -> Table:
     """Our own exercises, by what was kept out of training, by form and by topic."""
     num = on.args.num or 200
-    progress(f"3 x {num} exercises …")
+    progress(f"{num} exercises of each way …")
     how = {"num": num, "seed": on.args.seed, "samples": on.args.samples, "num_sampled": on.args.sampled}
     marks = list(exam.examine(on.model, on.tokenizer, on.exercises, **how))
     on.pairs["exercises"] = [(mark.confidence, mark.passed) for mark in marks if mark.way != "combination"]

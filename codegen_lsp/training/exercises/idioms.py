@@ -111,6 +111,14 @@ def _frozen(row: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
+def by_idiom(exercises: Iterable[Exercise]) -> dict[str, list[Exercise]]:
+    """Exercises by the name of their idiom, in the order of the names."""
+    found: dict[str, list[Exercise]] = {}
+    for exercise in sorted(exercises, key=lambda each: each.idiom):
+        found.setdefault(exercise.idiom, []).append(exercise)
+    return found
+
+
 def num_combinations(idiom: Idiom) -> int:
     """How many different fillings the slots allow."""
     total = 1
