@@ -27,13 +27,14 @@ from codegen_lsp.core import (
 )
 from codegen_lsp.engine.api import Engine
 from codegen_lsp.postprocess.edit import at_cursor, fit
+from codegen_lsp.postprocess.names import mend
 from codegen_lsp.postprocess.site import Site
 from codegen_lsp.postprocess.stream import Stream
 from codegen_lsp.postprocess.trim import trim
 from codegen_lsp.prompt.formats import Format
 from codegen_lsp.prompt.render import render
 from codegen_lsp.syntax.parse import Tree, parse
-from codegen_lsp.text import Edit
+from codegen_lsp.text import Edit, with_newlines
 from codegen_lsp.trace import Clock, Stopwatch, Trace
 
 CONTROL_TOKENS = 16
@@ -200,6 +201,9 @@ def _finish(request: _Request, stream: Stream, answer: _Answer) -> Completion:
     edit, kept = fitted or (None, "")
     if kept.strip() != text.strip():
         filters += ("syntax",)
+    if edit and (mended := _mend(kept, request)) != kept:
+        edit, kept = _fit(mended, request, stream.site) or (edit, kept)
+        filters += ("names",)
     confidence = answer.confidence(len(kept))
     if edit and answer.has_logprobs and confidence < request.options.min_confidence:
         edit, filters = None, (*filters, "confidence")
@@ -224,6 +228,16 @@ def _fit(text: str, request: _Request, site: Site) -> tuple[Edit, str] | None:
     if intent.kind is IntentKind.LINE and not site.opening and intent.indent and text and text[0] not in " \t)]}":
         fitted = fit(intent.indent + text, snapshot, intent, tree)
     return fitted or fit(text, snapshot, intent, tree)
+
+
+def _mend(code: str, request: _Request) -> str:
+    """An answer with its unknown names replaced where it is clear by what."""
+    snapshot, intent, tree = request.snapshot, request.intent, request.tree
+    if len(tree.window) != len(snapshot.text):
+        return code
+    text = snapshot.text
+    before, after = text[: intent.target.start] + intent.lead, text[intent.target.end :]
+    return mend(with_newlines(before), code, with_newlines(after), tree.language)
 
 
 def _budget(model: ModelInfo, max_tokens: int) -> int:

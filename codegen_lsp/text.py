@@ -126,6 +126,11 @@ def split_lines(text: str) -> list[str]:
     return [text[start:end] for start, end in pairwise(starts)]
 
 
+def with_newlines(text: str) -> str:
+    """The text with \\n for every line end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
 def line_end_of(text: str) -> str:
     """The line end that the text uses first, "\\n" when it has none."""
     match = _LINE_END.search(text)

@@ -174,7 +174,7 @@ def test_so_many_of_each_kind(tmp_path, num, kinds):
 
 def test_what_was_measured_is_kept_in_the_model(tmp_path):
     (tmp_path / "codegen.json").write_text('{"format": "codegen"}')
-    evaluate.keep(tmp_path, {"calibration": {"all": {"threshold": 0.7}}})
+    evaluate.keep(tmp_path, {"calibration": {"exercises": {"threshold": 0.7}}})
     assert json.loads((tmp_path / "codegen.json").read_text()) == {"format": "codegen", "sure_from": 0.7}
     with pytest.raises(SystemExit):
         evaluate.keep(tmp_path, {"size": {}})

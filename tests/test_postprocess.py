@@ -12,9 +12,11 @@ from test_syntax import random_text
 from codegen_lsp.context.intent import find_intent
 from codegen_lsp.core import Intent, Shape, Snapshot, StopReason, Trigger
 from codegen_lsp.postprocess.edit import at_cursor, fit, minimal
+from codegen_lsp.postprocess.names import mend
 from codegen_lsp.postprocess.site import Site
 from codegen_lsp.postprocess.stream import Stream
 from codegen_lsp.postprocess.trim import num_repeated, trim, visible
+from codegen_lsp.syntax.languages import PYTHON, find
 from codegen_lsp.syntax.parse import Tree, parse
 from codegen_lsp.text import Edit, Span
 
@@ -253,3 +255,62 @@ def test_imports_of_the_file_are_not_written_again(answer, kept):
     tree = parse(text, "python", len(text))
     intent = find_intent(snapshot, tree)
     assert trim(answer, intent, Site.of(snapshot, intent, tree))[0] == kept
+
+
+@pytest.mark.parametrize(
+    ("source", "mended"),
+    [
+        # One parameter that nobody reads: whatever is unknown stands for it.
+        ("def f(ledger):\n    ⟦return sum(s) / len(s)⟧\n", "return sum(ledger) / len(ledger)"),
+        ("def f(rows, city):\n    ⟦return [x for x in rows if x == name]⟧\n", "return [x for x in rows if x == city]"),
+        ("class A:\n    def f(self, ledger):\n        ⟦self.n = len(s)⟧\n", "self.n = len(ledger)"),
+        ("async def f(ledger):\n    ⟦await s.go()⟧\n", "await ledger.go()"),
+        ("⟦def f(ledger):\n    return s⟧\n", "def f(ledger):\n    return ledger"),
+        ("def f(a):\n    ⟦def g():\n        return s\n    return g⟧\n", "def g():\n        return a\n    return g"),
+        ("def f(é, ledger):\n    ⟦return é + 'é' + s⟧\n", "return é + 'é' + ledger"),
+        ("def g(s):\n    # later\n\ndef f(ledger):\n    ⟦return s⟧\n\ndef (\n", "return ledger"),
+        # Spelled nearly alike, used already or not.
+        ("def f(ledger, other):\n    ⟦return ledgers⟧\n", "return ledger"),
+        ("def f(budget_q):\n    ⟦return budget_q + budget_q1⟧\n", "return budget_q + budget_q"),
+        ("def f(a):\n    ⟦total = a\n    return totals⟧\n", "total = a\n    return total"),
+        # Not clear, or nothing wrong.
+        ("def f(first, second):\n    ⟦return x⟧\n", None),
+        ("def f(path, data):\n    ⟦json.dump(data, open('x'))⟧\n", None),
+        ("def f(path):\n    ⟦return load()⟧\n", None),
+        ("def f(path):\n    ⟦return Path('x')⟧\n", None),
+        ("def f(path):\n    ⟦return LIMIT⟧\n", None),
+        ("def f(path):\n    ⟦return __name__⟧\n", None),
+        ("s = 1\ndef f(ledger):\n    ⟦return s⟧\n", None),
+        ("def f(ledger):\n    ⟦return s⟧\n\ns = 1\n", None),
+        ("def f(ledger):\n    global s\n    s = 1\ndef g(a):\n    ⟦return s⟧\n", None),
+        ("def outer(s):\n    def f(ledger):\n        ⟦return s⟧\n", None),
+        ("def f(ledger):\n    ⟦return [s for s in range(3)]⟧\n", None),
+        ("def f(ledger):\n    ⟦import os as s\n    return s⟧\n", None),
+        ("from x import *\ndef f(ledger):\n    ⟦return s⟧\n", None),
+        ("def f(ledger):\n    ⟦return s⟧\n    x = (\n", None),
+        ("if a:\n    s = 1\ndef f(ledger):\n    ⟦return s⟧\n", None),
+        ("from a import (\n    s,\n)\ndef f(ledger):\n    ⟦return s⟧\n", None),
+        ("def f(ledger):\n    x = s\n    ⟦return 1⟧\n", None),
+        ("x = ⟦s⟧\n", None),
+        ("def f(self):\n    ⟦return s⟧\n", None),
+        ("def f(ledger):\n    ⟦return '\ud800', s⟧\n", None),
+    ],
+)
+def test_names_that_nothing_defines(source: str, mended: str | None) -> None:
+    before, _, rest = source.partition("⟦")
+    code, _, after = rest.partition("⟧")
+    want = code if mended is None else mended
+    assert mend(before, code, after, PYTHON) == want
+    assert mend(before, want, after, PYTHON) == want
+    assert mend(before, code, after, find("go")) == code
+
+
+def test_a_name_of_another_function_is_unknown_here() -> None:
+    assert mend("def g(s):\n    return s\n\ndef f(ledger):\n    ", "return s", "\n", PYTHON) == "return ledger"
+
+
+@pytest.mark.parametrize("literal", ["f'{s}'", "f'''{\n s}'''", "f'é {s!r:>{s}}'"])
+def test_names_in_an_f_string_are_mended_whole_or_not_at_all(literal: str) -> None:
+    got = mend("def f(ledger):\n    ", f"return {literal}, s", "\n", PYTHON)
+    whole = literal.replace("{s", "{ledger").replace(" s}", " ledger}")
+    assert got in {f"return {literal}, s", f"return {whole}, ledger"}

@@ -20,7 +20,7 @@ from codegen_lsp.context.budget import (
 from codegen_lsp.context.scope import enclosing, imports
 from codegen_lsp.core import Context, Intent, Snapshot, Snippet
 from codegen_lsp.syntax.parse import Tree
-from codegen_lsp.text import LineIndex, Span
+from codegen_lsp.text import LineIndex, Span, with_newlines
 
 
 def build(
@@ -39,8 +39,8 @@ def build(
     target = intent.target
     chosen = fit_snippets(snippets, int(budget_tokens * SNIPPET_SHARE), count_tokens)
     budget = budget_tokens - sum(count_tokens(f"{one.path}\n{one.text}\n") + 1 for one in chosen)
-    before = _unix(snapshot.text[max(0, target.start - _reach(budget)) : target.start] + intent.lead)
-    after = _unix(snapshot.text[target.end : target.end + _reach(budget)])
+    before = with_newlines(snapshot.text[max(0, target.start - _reach(budget)) : target.start] + intent.lead)
+    after = with_newlines(snapshot.text[target.end : target.end + _reach(budget)])
     whole = target.start <= _reach(budget)
     # Two fixed shares, not "what the prefix leaves": else every key would change the suffix.
     fits = whole and _fits(before, int(budget * (1 - SUFFIX_CAP)), count_tokens)
@@ -66,7 +66,7 @@ def _fits(text: str, budget: int, count: CountTokens) -> bool:
 def _tight_prefix(snapshot: Snapshot, intent: Intent, tree: Tree, budget: int, count: CountTokens) -> tuple[str, int]:
     """Imports and headers of the enclosing definitions, then the nearest lines; and how much was left out."""
     start = intent.target.start
-    text = _unix(snapshot.text[:start] + intent.lead)
+    text = with_newlines(snapshot.text[:start] + intent.lead)
     if _fits(text, budget, count):
         return text, 0
     spans = (enclosing(tree.page, start), imports(snapshot.text, tree.language))
@@ -89,11 +89,6 @@ def _head(text: str, groups: Sequence[Sequence[Span]], budget: int, count: Count
     for spans in groups:
         wanted = [span for span in spans if span.start not in taken]
         room = budget - (count("".join(taken.values())) if taken else 0)
-        lines = that_fit([_unix(span.of(text)) + "\n" for span in wanted], room, count)
+        lines = that_fit([with_newlines(span.of(text)) + "\n" for span in wanted], room, count)
         taken.update(zip((span.start for span in wanted), lines, strict=False))
     return "".join(taken[start] for start in sorted(taken))
-
-
-def _unix(text: str) -> str:
-    """Every line end as \\n: the model knows no other."""
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -9,7 +9,7 @@ from codegen_lsp.core import Intent, Snapshot
 from codegen_lsp.syntax.languages import Language
 from codegen_lsp.syntax.page import Page
 from codegen_lsp.syntax.parse import Tree
-from codegen_lsp.text import Span
+from codegen_lsp.text import Span, with_newlines
 
 REACH = 4000
 """Characters on each side that are looked at."""
@@ -40,7 +40,7 @@ class Site:
         before = snapshot.text[max(line.start, start - REACH) : start]
         is_below = "\n" in intent.lead or "\r" in intent.lead
         opening = intent.lead.lstrip("\r\n") if is_below else before + intent.lead
-        suffix = snapshot.text[end : end + REACH].replace("\r\n", "\n").replace("\r", "\n")
+        suffix = with_newlines(snapshot.text[end : end + REACH])
         depth = line.depth_after if is_below else line.depth
         return cls(tree.language, opening, suffix, depth, snapshot.text)
 

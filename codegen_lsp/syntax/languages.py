@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from codegen_lsp.syntax.names import Function, lacking
+from codegen_lsp.text import Span
+
 
 class Blocks(StrEnum):
     """How a language shows where a block ends."""
@@ -42,6 +45,8 @@ class Language:
     """Loads the tree-sitter grammar."""
     fault: Callable[[str], int | None] | None = None
     """The language's own parser: the line (0-based) at which it gives a text up, None when it takes it."""
+    lacking: Callable[[str, Span], tuple[Function, ...]] | None = None
+    """The functions at a place of a text that read names which nothing defines."""
 
     @property
     def brackets(self) -> tuple[str, str]:
@@ -96,6 +101,7 @@ PYTHON = Language(
     docstrings=True,
     grammar=_python_grammar,
     fault=_python_fault,
+    lacking=lacking,
 )
 
 

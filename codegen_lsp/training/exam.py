@@ -22,7 +22,9 @@ from typing import Any
 
 import torch
 
+from codegen_lsp.postprocess.names import mend
 from codegen_lsp.prompt.render import render as render_prompt
+from codegen_lsp.syntax.languages import PYTHON
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import SPM
 from codegen_lsp.training.exercises import rename
@@ -46,6 +48,8 @@ class Mark:
     topic: str
     exact: bool
     passed: bool
+    mended: bool
+    """Passed as the product would offer it: with the names in it mended that nothing defines."""
     confidence: float
     num_sampled: int = 0
     sampled_passed: int = 0
@@ -172,13 +176,15 @@ def examine(
         got, confidence = answers(model, tokenizer, question.sample)[0]
         exact = got.rstrip() == question.sample.middle.rstrip()
         tries = [text for text, _ in answers(model, tokenizer, question.sample, tried, 0.8)] if tried else []
-        verdicts = {text: passes(program(question, text)) for text in {got, *tries}}
+        offered = mend(question.sample.prefix, got, question.sample.suffix, PYTHON)
+        verdicts = {text: passes(program(question, text)) for text in {got, offered, *tries}}
         yield Mark(
             way=way,
             form=question.form,
             topic=question.exercise.topic,
             exact=exact,
             passed=exact or verdicts[got],
+            mended=exact or verdicts[offered],
             confidence=confidence,
             num_sampled=len(tries),
             sampled_passed=sum(verdicts[text] for text in tries),

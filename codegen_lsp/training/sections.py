@@ -151,7 +151,7 @@ def measure_exercises(on: Evaluation) -> Table:
     progress(f"{num} exercises of each way …")
     how = {"num": num, "seed": on.args.seed, "samples": on.args.samples, "num_sampled": on.args.sampled}
     marks = list(exam.examine(on.model, on.tokenizer, on.exercises, **how))
-    on.pairs["exercises"] = [(mark.confidence, mark.passed) for mark in marks if mark.way != "combination"]
+    on.pairs["exercises"] = [(mark.confidence, mark.mended) for mark in marks if mark.way != "combination"]
     ways = [(mark.way, mark) for mark in marks]
     others = [(f"form {mark.form}", mark) for mark in marks] + [(f"topic {mark.topic}", mark) for mark in marks]
     return {key: _marked(group) for key, group in _grouped(ways) + sorted(_grouped(others))}
@@ -167,6 +167,7 @@ def _grouped(pairs: Iterable[tuple[str, exam.Mark]]) -> list[tuple[str, list[exa
 def _marked(marks: Sequence[exam.Mark]) -> Table:
     row = {"n": len(marks), "exact": _percent(mark.exact for mark in marks)}
     row["pass@1"] = _percent(mark.passed for mark in marks)
+    row["mended"] = _percent(mark.mended for mark in marks)
     if sampled := [mark for mark in marks if mark.num_sampled >= PASS_AT]:
         chances = [exam.pass_at(PASS_AT, mark.num_sampled, mark.sampled_passed) for mark in sampled]
         row["sampled"] = len(sampled)
@@ -208,10 +209,7 @@ def measure_executed(on: Evaluation) -> Table:
 def measure_calibration(on: Evaluation) -> Table:
     """Confidence against truth, on the exercises' held-out wordings and on real packages."""
     table: Table = {}
-    groups = dict(on.pairs)
-    if len(groups) > 1:
-        groups["all"] = _balanced(list(on.pairs.values()), on.args.seed)
-    for name, pairs in groups.items():
+    for name, pairs in on.pairs.items():
         threshold = calibration.best_threshold(pairs)
         num, right = calibration.shown(pairs, threshold)
         table[name] = {
@@ -224,12 +222,6 @@ def measure_calibration(on: Evaluation) -> Table:
             "shown_right": round(100 * right / num, 1) if num else 0.0,
         }
     return table
-
-
-def _balanced(groups: Sequence[Sequence[calibration.Pair]], seed: int) -> list[calibration.Pair]:
-    """As many of each group as the smallest has."""
-    rng, size = random.Random(seed), min(map(len, groups))
-    return [pair for group in groups for pair in rng.sample(group, size)]
 
 
 def measure_memory(on: Evaluation) -> Table:
