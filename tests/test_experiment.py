@@ -56,10 +56,15 @@ def test_the_model_goes_on_from_its_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment.pretrain, "main", lambda argv: calls.append(pretrain.parser().parse_args(argv)) or 0)
     monkeypatch.setattr(experiment.export, "main", _exported)
     monkeypatch.setattr(experiment, "_measure", lambda *_: {"bits per byte": 1.5})
-    experiment.main(["chains", f"--out={tmp_path}", f"--corpus={tmp_path}", f"--items={tmp_path}", "--init=models/m"])
-    assert [str(call.init) for call in calls] == ["models/m", "models/m"]
-    assert {(call.cooldown, call.rate, str(call.tokenizer)) for call in calls} == {(1.0, 0.4, "models/m")}
-    assert [call.set[-1] for call in calls] == ["warmup_steps=5", "mix.chains=0.0"]
+    model = tmp_path / "m"
+    model.mkdir()
+    command = ["chains", f"--out={tmp_path}", f"--corpus={tmp_path}", f"--items={tmp_path}", f"--init={model}"]
+    for weights in ("first", "first", "other"):
+        (model / "model.safetensors").write_text(weights)
+        experiment.main(command)
+    assert len(calls) == 4, "two variants from each of two models"
+    assert {(call.cooldown, call.rate, call.init, call.tokenizer) for call in calls} == {(1.0, 0.4, model, model)}
+    assert [call.set[-1] for call in calls[:2]] == ["warmup_steps=5", "mix.chains=0.0"]
 
 
 def test_a_run_is_measured_once(tmp_path, monkeypatch):

@@ -100,7 +100,8 @@ def _frozen(given: Mapping[str, Any]) -> dict[str, Any]:
 def run(variant: Variant, start: str, args: argparse.Namespace, tokenizers: Mapping[str, Any]) -> Figures:
     """Train and measure a variant; what is in the folder already is taken from there."""
     begin = STARTS[start]
-    name = variant.key(begin, args.steps, args.seed) if begin.recipe else f"{args.init.name}-as-it-is"
+    weights = _fingerprint(args.init) if begin.is_model else ""
+    name = variant.key(begin, args.steps, args.seed, weights) if begin.recipe else f"as-it-is-{weights}"
     trained, asked = args.out / name, "".join(variant.ask).replace("/", "_")
     report = trained / f"report{asked}-{args.num}-{args.files}.json"
     if not report.is_file():
@@ -111,6 +112,11 @@ def run(variant: Variant, start: str, args: argparse.Namespace, tokenizers: Mapp
         partial.replace(report)
     figures: Figures = json.loads(report.read_text(encoding="utf-8"))
     return figures
+
+
+def _fingerprint(model: Path) -> str:
+    """A name for the weights of a model folder: what began from others must not be its yardstick."""
+    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def _train(
