@@ -4,6 +4,7 @@ import json
 import lzma
 import math
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -180,10 +181,28 @@ def test_what_was_measured_is_kept_in_the_model(tmp_path):
         evaluate.keep(tmp_path, {"size": {}})
 
 
-def test_some_questions_are_sampled_too():
+def some_exercises():
     rng = random.Random(5)
     chosen = [idiom for idiom in idioms.load_idioms() if idiom.topic == "strings" and idiom.kind == "function"]
-    exercises = [filling for idiom in chosen[:12] for filling in idioms.combinations(idiom, 40, rng)]
+    return [filling for idiom in chosen[:12] for filling in idioms.combinations(idiom, 40, rng)]
+
+
+def test_an_answer_right_up_to_a_name_passes_when_mended(monkeypatch):
+    def misspelt(_model, _tokenizer, sample, *_):
+        (params,) = re.findall(r"def \w+\((.*?)\)", sample.prefix + sample.middle) or [""]
+        name = re.split(r"\W", params)[0]
+        return [(re.sub(rf"\b{name}\b", "unheard", sample.middle) if name in sample.prefix else "", 0.5)]
+
+    monkeypatch.setattr(exam, "answers", misspelt)
+    marks = list(exam.examine(None, None, some_exercises(), num=8, seed=1))
+    asked = [mark for mark in marks if mark.way == "names"]
+    assert any(mark.mended for mark in asked)
+    assert not any(mark.passed for mark in asked)
+
+
+def test_some_questions_are_sampled_too(monkeypatch):
+    monkeypatch.setattr(exam, "MAX_NEW_TOKENS", 12)
+    exercises = some_exercises()
     model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
     tokenizer = FileTokenizer((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
     how = {"num": 3, "seed": 1, "samples": 2, "num_sampled": 1}
