@@ -269,6 +269,7 @@ def test_imports_of_the_file_are_not_written_again(answer, kept):
         ("def f(a):\n    ⟦def g():\n        return s\n    return g⟧\n", "def g():\n        return a\n    return g"),
         ("def f(é, ledger):\n    ⟦return é + 'é' + s⟧\n", "return é + 'é' + ledger"),
         ("def g(s):\n    # later\n\ndef f(ledger):\n    ⟦return s⟧\n\ndef (\n", "return ledger"),
+        ("x = 1  # of s\n# as s\ndef f(ledger):\n    ⟦return s⟧\n", "return ledger"),
         # Spelled nearly alike, used already or not.
         ("def f(ledger, other):\n    ⟦return ledgers⟧\n", "return ledger"),
         ("def f(budget_q):\n    ⟦return budget_q + budget_q1⟧\n", "return budget_q + budget_q"),

@@ -26,7 +26,7 @@ _TOP_LEVEL = re.compile(r"^[^\s#)\]}]", re.MULTILINE)
 _DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(?P<name>\w+)")
 _IMPORT_ALL = re.compile(r"^\s*from\s.*\bimport\s*\*", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d]\w*")
-_INDENT = ("", " ", "\t", "#")
+_INDENT = ("", " ", "\t")
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,13 @@ def _words_outside(text: str, part: Span) -> frozenset[str]:
     """What the rest of a module may define: names of its functions and classes, and all words outside of those."""
     found, is_inside = set[str](), False
     for line in f"{text[: part.start]}\n{text[part.end :]}".split("\n"):
-        if line[:1] not in _INDENT:
-            definition = _DEFINITION.match(line)
+        code = line.partition("#")[0]
+        if code[:1] not in _INDENT:
+            definition = _DEFINITION.match(code)
             is_inside = definition is not None
-            found.update([definition["name"]] if definition else _WORD.findall(line))
-        elif not is_inside or "global " in line:
-            found.update(_WORD.findall(line))
+            found.update([definition["name"]] if definition else _WORD.findall(code))
+        elif not is_inside or "global " in code:
+            found.update(_WORD.findall(code))
     return frozenset(found)
 
 
