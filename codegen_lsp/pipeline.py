@@ -201,10 +201,10 @@ def _finish(request: _Request, stream: Stream, answer: _Answer) -> Completion:
     edit, kept = fitted or (None, "")
     if kept.strip() != text.strip():
         filters += ("syntax",)
-    if edit and (mended := _mend(kept, request)) != kept:
-        edit, kept = _fit(mended, request, stream.site) or (edit, kept)
-        filters += ("names",)
     confidence = answer.confidence(len(kept))
+    if edit and (mended := _mend(kept, request)) != kept and (again := _fit(mended, request, stream.site)):
+        edit, kept = again
+        filters += ("names",)
     if edit and answer.has_logprobs and confidence < request.options.min_confidence:
         edit, filters = None, (*filters, "confidence")
     stop = stream.stop if edit and stream.stop else StopReason.EMPTY

@@ -277,7 +277,8 @@ def test_imports_of_the_file_are_not_written_again(answer, kept):
         # Not clear, or nothing wrong.
         ("def f(first, second):\n    ⟦return x⟧\n", None),
         ("def f(path, data):\n    ⟦json.dump(data, open('x'))⟧\n", None),
-        ("def f(path):\n    ⟦return load()⟧\n", None),
+        ("def f(json_x, data):\n    ⟦print(json.dumps(data))⟧\n", None),
+        ("def f(loads):\n    ⟦return load()⟧\n", None),
         ("def f(path):\n    ⟦return Path('x')⟧\n", None),
         ("def f(path):\n    ⟦return LIMIT⟧\n", None),
         ("def f(path):\n    ⟦return __name__⟧\n", None),

@@ -23,7 +23,7 @@ def fit(answer: str, snapshot: Snapshot, intent: Intent, tree: Tree) -> tuple[Ed
         kept = "\n".join(lines[:num_lines]).rstrip()
         if not kept:
             return None
-        whole = whole_edit(kept, snapshot.text, intent)
+        whole = _whole_edit(kept, snapshot.text, intent)
         is_shortened = num_lines < len(lines)
         bad = _first_bad_line(kept, whole, snapshot, intent, tree)
         if bad is None and not (is_shortened and _ends_open(kept, intent, tree)):
@@ -61,8 +61,7 @@ def at_cursor(edit: Edit, text: str, offset: int) -> Edit | None:
     return Edit(Span(offset, offset), edit.text[len(before) :].removesuffix(after))
 
 
-def whole_edit(code: str, text: str, intent: Intent) -> Edit:
-    """The edit that writes all of an answer (line ends \\n) at its place."""
+def _whole_edit(code: str, text: str, intent: Intent) -> Edit:
     end = line_end_of(text)
     return Edit(intent.target, intent.lead + (code if end == "\n" else code.replace("\n", end)))
 

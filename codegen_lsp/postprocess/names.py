@@ -66,7 +66,7 @@ def _meant(unknown: Iterable[Use], function: Function) -> dict[str, str]:
     for use in unknown:
         uses.setdefault(use.name, []).append(use)
     found = dict[str, str]()
-    variables = list(filter(_is_variable, uses))
+    variables = [name for name in uses if _is_variable(name) and not _is_from_elsewhere(uses[name])]
     for name in variables:
         if close := get_close_matches(name, function.spare, 1, LIKE):
             found[name] = close[0]
@@ -74,7 +74,7 @@ def _meant(unknown: Iterable[Use], function: Function) -> dict[str, str]:
     for name in variables:
         if name in found:
             continue
-        if len(left) == 1 and not _is_from_elsewhere(uses[name]):
+        if len(left) == 1:
             found[name] = left[0]
         elif close := get_close_matches(name, function.bound, 1, ALIKE):
             found[name] = close[0]
