@@ -22,7 +22,7 @@ from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.tokens import FileTokenizer
-from codegen_lsp.training import batches, corpus, exam, export, focus, loader, memorised, pretrain, samples
+from codegen_lsp.training import batches, corpus, exam, export, focus, loader, memorised, model, pretrain, samples
 from codegen_lsp.training.exercises import forms, idioms, rename, validate
 from codegen_lsp.training.model import LinearCrossEntropy
 from codegen_lsp.training.muon import Muon
@@ -223,16 +223,60 @@ def test_linear_cross_entropy_equals_torch(num):
         assert torch.allclose(mine, theirs, atol=1e-4)
 
 
-def test_batches_are_whole_samples_of_bounded_size():
+def test_groups_are_whole_samples_of_bounded_size():
     rng = random.Random(5)
-    rows = iter([batches.Row((1,) * rng.randrange(5, 300), ((2, 4),)) for _ in range(1100)])
-    stream = batches.batches(rows, 1000, seed=1)
+    rows = [batches.Row((n, *[1] * rng.randrange(5, 300)), ((2, 4),)) for n in range(1100)]
+    found = list(batches.groups(iter(rows), 1000))
     used = padded = 0
-    for batch in [next(stream) for _ in range(60)]:
-        size = len(batch) * max(len(row.ids) for row in batch)
-        assert size <= 1000
-        used, padded = used + sum(len(row.ids) for row in batch), padded + size
+    for group in found:
+        part = loader.to_part(group, 0)
+        assert part.ids.numel() <= 1000
+        assert part.ids.shape[1] in batches.WIDTHS
+        assert part.num_tokens == int((part.ids != 0).sum()) + any(row.ids[0] == 0 for row in group)
+        used, padded = used + part.num_tokens, padded + part.ids.numel()
     assert used > 0.9 * padded
+    first = [row.ids[0] for group in found for row in group]
+    assert len(first) == len(set(first)) > 1000
+
+
+def test_a_row_longer_than_all_others_is_a_group():
+    assert [len(group) for group in batches.groups(iter([batches.Row((1,) * 9000, ((1, 9),))]), 1000)] == [1]
+
+
+@pytest.mark.parametrize("heads", [(4, 2), (4, 4)])
+def test_the_forward_pass_equals_that_of_transformers(heads):
+    torch.manual_seed(5)
+    recipe = dataclasses.replace(load_recipe("smoke"), heads=heads[0], kv_heads=heads[1])
+    trained = model.new_model(recipe, 300, 0, 1)
+    for weight in trained.parameters():
+        torch.nn.init.normal_(weight, 0.0 if weight.ndim == 2 else 1.0, 0.3)
+    ids = torch.randint(300, (3, 40))
+    expected = trained.model(input_ids=ids).last_hidden_state
+    got = model.hidden_states(trained, ids)
+    assert torch.allclose(got, expected, atol=2e-4)
+    assert not torch.allclose(got[:, 1:], got[:, :-1], atol=0.1)
+
+
+def test_both_ways_to_the_slope_are_the_same():
+    torch.manual_seed(6)
+    logits, targets = torch.randn(40, 50) * 4, torch.randint(0, 50, (40,))
+    one, other = model.softmax_slope(logits.clone(), targets), model.softmax_slope_in_place(logits.clone(), targets)
+    for mine, theirs in zip(one, other, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-4)
+
+
+def test_what_cannot_be_compiled_is_trained_all_the_same(tokenizer, monkeypatch, capsys):
+    def broken(*_args):
+        raise RuntimeError("no compiler here")
+
+    trainer = pretrain.Trainer(load_recipe("smoke"), tokenizer, tokenizer.vocab_size, "cpu")
+    monkeypatch.setattr(pretrain, "compiled", lambda: model.Kernels(broken, broken))
+    before = [weight.clone() for weight in trainer.model.parameters()]
+    trainer.compile([(2, 32)])
+    assert "torch.compile failed (RuntimeError)" in capsys.readouterr().out
+    assert trainer.kernels == model.EAGER
+    assert all(torch.equal(one, other) for one, other in zip(before, trainer.model.parameters(), strict=True))
+    assert all(weight.grad is None for weight in trainer.model.parameters())
 
 
 @pytest.mark.parametrize(
@@ -257,16 +301,16 @@ def test_a_run_learns_resumes_and_exports(tmp_path, exercises, tokenizer):
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.5
     out = tmp_path / "tiny"
     assert export.main([*command[:5], "--out", str(out)]) == 0
-    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+    loaded = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
     trainer = pretrain.Trainer(load_recipe("smoke"), tokenizer, tokenizer.vocab_size, "cpu")
     trainer.load(tmp_path / "run" / "state.pt")
     assert trainer.progress.steps == 40
     ids = torch.tensor([[5, 6, 7]])
-    assert torch.allclose(model(ids).logits, trainer.model(ids).logits, atol=0.15), "bf16 rounding only"
+    assert torch.allclose(loaded(ids).logits, trainer.model(ids).logits, atol=0.15), "bf16 rounding only"
     assert not list(tmp_path.rglob("*.partial"))
     again = pretrain.Trainer(load_recipe("smoke"), tokenizer, tokenizer.vocab_size, "cpu")
     again.start_from(out)
-    assert torch.equal(again.model(ids).logits, model(ids).logits)
+    assert torch.equal(again.model(ids).logits, loaded(ids).logits)
     assert again.progress.steps == 0
 
 
@@ -275,9 +319,9 @@ def test_lanes_add_up_to_the_same_step(exercises, tokenizer):
     source = batches.Source(None, exercises, recipe, tokenizer, seed=1)
     pad = tokenizer.required("<|fim_pad|>")
     one, two = (pretrain.Trainer(recipe, tokenizer, tokenizer.vocab_size, "cpu", lanes) for lanes in (1, 2))
-    for trainer, part_tokens in ((one, 1024), (two, 512)):
-        batch = next(loader.stream(source, pad, 0, part_tokens))
-        assert len(batch.parts) >= part_tokens // 512 % 2 + 1
+    batch = next(loader.stream(source, pad, 0, 256))
+    assert len(batch.parts) >= 4
+    for trainer in (one, two):
         trainer.loss = trainer.step(batch, 1.0)
     assert one.loss == pytest.approx(two.loss, rel=1e-3)
     for mine, theirs in zip(one.model.parameters(), two.model.parameters(), strict=True):
@@ -328,11 +372,36 @@ def test_muon_equals_torch(shape):
         assert not torch.allclose(own, begun, atol=2e-2)
 
 
-def test_corpus_files_come_shuffled(tmp_path):
+def write_shard(path, numbers):
     text = "def f():\n    # add the numbers up\n    return 1\n" + "x = 1\n" * 40
-    with lzma.open(tmp_path / "train-0.jsonl.xz", "wt") as shard:
-        for n in range(60):
+    with lzma.open(path, "wt") as shard:
+        for n in numbers:
             shard.write(json.dumps({"package": f"p{n // 30}", "path": f"{n}.py", "text": text}) + "\n")
+
+
+def test_a_shard_that_arrives_is_taken_up(tmp_path):
+    write_shard(tmp_path / "train-0.jsonl.xz", range(10))
+    found = batches.corpus_samples(tmp_path, Mix(), random.Random(2))
+    early = {sample.path for sample in itertools.islice(found, 100)}
+    write_shard(tmp_path / "late.partial", range(10, 20))
+    (tmp_path / "late.partial").rename(tmp_path / "train-1.jsonl.xz")
+    late = {sample.path for sample in itertools.islice(found, 400)}
+    assert early - {""} == {f"{n}.py" for n in range(10)}
+    assert late - {""} == {f"{n}.py" for n in range(20)}
+
+
+def test_the_cooldown_has_its_own_share_of_exercises(tmp_path, exercises, tokenizer):
+    write_shard(tmp_path / "train-0.jsonl.xz", range(10))
+    recipe = dataclasses.replace(load_recipe("smoke"), exercises=0.0, cooldown_exercises=1.0)
+    source = batches.Source(tmp_path, exercises, recipe, tokenizer, seed=1)
+    rows, shown = source.rows(), tokenizer.encode("add the numbers up")
+    assert any(set(shown) <= set(row.ids) for row in itertools.islice(rows, 30))
+    source.cooling.value = 1
+    assert not any(tokenizer.decode(row.ids).count("x = 1\n") > 3 for row in itertools.islice(rows, 60))
+
+
+def test_corpus_files_come_shuffled(tmp_path):
+    write_shard(tmp_path / "train-0.jsonl.xz", range(60))
     found = itertools.islice(batches.corpus_samples(tmp_path, Mix(), random.Random(2)), 1_500)
     order = [int(sample.path.removesuffix(".py")) for sample in found if sample.path]
     first = [n // 30 for n in dict.fromkeys(order)][:20]
@@ -350,7 +419,7 @@ def test_copied_spans_are_found_wherever_they_begin():
     assert memorised.found_in([], texts) == set()
 
 
-def test_workers_share_the_corpus_and_make_the_same_batches(tmp_path, tokenizer):
+def test_workers_share_the_corpus(tmp_path, tokenizer):
     with lzma.open(tmp_path / "train-0.jsonl.xz", "wt") as shard:
         for n in range(40):
             text = f"def f_{n}():\n    # give the number {n}\n    return {n}\n" + f"value_{n} = {n}\n" * 30
@@ -359,14 +428,14 @@ def test_workers_share_the_corpus_and_make_the_same_batches(tmp_path, tokenizer)
     recipe = dataclasses.replace(load_recipe("smoke"), exercises=0.0, mix=mix)
     source = batches.Source(tmp_path, [], recipe, tokenizer, seed=1)
     pad = tokenizer.required("<|fim_pad|>")
-    with_workers = [list(itertools.islice(loader.stream(source, pad, workers=2, part_tokens=512), 6)) for _ in range(2)]
-    for first, second in zip(*with_workers, strict=True):
-        assert first.num_tokens == second.num_tokens
-        assert all(torch.equal(one, other) for one, other in zip(first.parts[0], second.parts[0], strict=True))
-        for ids, counted in first.parts:
-            assert ids.shape[1] % loader.WIDTH == 0
-            assert ids.numel() <= 512 + loader.WIDTH * len(ids)
-            assert not counted[ids == pad].any()
+    made = list(itertools.islice(loader.stream(source, pad, workers=2, part_tokens=512), 6))
+    for batch in made:
+        assert batch.num_tokens == sum(int((part.ids != pad).sum()) for part in batch.parts)
+        assert 512 < sum(part.ids.numel() for part in batch.parts) <= 1024 + 256
+        for part in batch.parts:
+            assert part.ids.numel() <= 512
+            assert part.num_learnt == int(part.counted.sum())
+            assert not part.counted[part.ids == pad].any()
     halves = [dataclasses.replace(source, share=(n, 2)) for n in range(2)]
     firsts = [{row.ids for row in itertools.islice(half.rows(), 60)} for half in halves]
     assert firsts[0]
@@ -387,10 +456,10 @@ def test_before_the_cooldown_the_weights_are_kept(tmp_path, exercises, tokenizer
 def test_what_is_known_least_is_drawn_most(exercises, tokenizer):
     torch.manual_seed(2)
     recipe = load_recipe("smoke")
-    model = pretrain.Trainer(recipe, tokenizer, tokenizer.vocab_size, "cpu").model
-    measured = focus.idiom_bits(model, tokenizer, exercises, 2, seed=3)
+    trained = pretrain.Trainer(recipe, tokenizer, tokenizer.vocab_size, "cpu").model
+    measured = focus.idiom_bits(trained, tokenizer, exercises, 2, seed=3)
     assert measured.keys() == {item.idiom for item in exercises}
-    assert measured == focus.idiom_bits(model, tokenizer, exercises, 2, seed=3)
+    assert measured == focus.idiom_bits(trained, tokenizer, exercises, 2, seed=3)
     names = sorted(measured)
     known, *others = names
     chances = focus.chances({name: 0.0 if name == known else 2.0 for name in names})

@@ -1,7 +1,7 @@
-"""Samples to batches of token ids.
+"""Samples to groups of token ids, each for one forward pass.
 
-Samples are never chopped or joined: a pool of them is sorted by length and cut into batches of about the same number of
-tokens, padded on the right, where a causal model cannot see it. So no mask is needed and no sample sees another.
+Samples are never chopped or joined: those of about the same length wait for each other and are padded on the right,
+where a causal model cannot see it. So no mask is needed and no sample sees another.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
+from typing import Any
 
 from codegen_lsp.core import Context
 from codegen_lsp.prompt.formats import BY_NAME, PREFIX, SUFFIX, Format
@@ -28,7 +30,9 @@ from codegen_lsp.training.tokenizer import SPECIALS
 
 SPM = BY_NAME["codegen"]
 PSM = replace(SPM, template=("<|fim_prefix|>", PREFIX, "<|fim_suffix|>", SUFFIX, "<|fim_middle|>"))
-POOL = 256
+WIDTHS = (32, 48, 64, 80, 96, 112, *range(128, 256, 32), *range(256, 512, 64), *range(512, 1024, 128))
+WIDTHS += (*range(1024, 2048, 256), *range(2048, 8193, 512))
+"""Rows are padded to one of these: a tenth of the tokens at most, and a compiled model meets few shapes."""
 MAX_REPEATED = 48
 """Tokens that are said twice, at most."""
 MIN_LOSS_FROM = 3
@@ -78,14 +82,17 @@ def corpus_samples(folder: Path, mix: Mix, rng: random.Random, share: tuple[int,
     """Samples of the training shards (of a share of their files), for ever, in an order that depends on the seed.
 
     All files are held in memory (a gigabyte) and shuffled: neighbours in a shard are of one package, and a run of steps
-    on one package unlearns the others.
+    on one package unlearns the others. A shard that arrives while it runs is taken up at once.
     """
-    everything = (document for shard in train_shards(folder) for document in read_shard(shard))
-    documents = list(itertools.islice(everything, share[0], None, share[1]))
+    known: list[Path] = []
+    documents: list[Document] = []
     packages: dict[str, list[Document]] = {}
-    for document in documents:
-        packages.setdefault(document.package, []).append(document)
     while True:
+        for shard in [path for path in train_shards(folder) if path not in known]:
+            known.append(shard)
+            for document in itertools.islice(read_shard(shard), share[0], None, share[1]):
+                documents.append(document)
+                packages.setdefault(document.package, []).append(document)
         rng.shuffle(documents)
         for document in documents:
             for sample in from_document(document, rng, mix):
@@ -93,6 +100,8 @@ def corpus_samples(folder: Path, mix: Mix, rng: random.Random, share: tuple[int,
                 others = packages[document.package] if is_shown else ()
                 snippets = neighbours(sample.prefix, document.path, others, rng.randrange(1, 4), rng)
                 yield replace(sample, snippets=snippets) if snippets else sample
+            if len(train_shards(folder)) > len(known):
+                break
 
 
 def exercise_stream(
@@ -157,13 +166,15 @@ class Source:
     """(k, n): every n-th corpus file from the k-th on."""
     focus: Mapping[str, float] = field(default_factory=dict)
     """Chance that an idiom is taken when its turn comes, by its name; 1 for those not named."""
+    cooling: Any = field(default_factory=lambda: RawValue("b"))
+    """Its value becomes 1 when the rate begins to fall; worker processes see it too."""
 
     def rows(self) -> Iterator[Row]:
         """Encoded samples for ever; what does not fit the context is left out, not cut."""
         # One stream of chance for each: another share of one does not change what the other draws.
         which, theirs, ours = (random.Random(f"{self.seed} {name}") for name in ("which", "corpus", "own"))
         recipe, mix = self.recipe, self.recipe.mix
-        share = recipe.exercises if self.exercises else 0.0
+        shares = (recipe.exercises, recipe.exercises if (late := recipe.cooldown_exercises) is None else late)
         corpus = corpus_samples(self.corpus, mix, theirs, self.share) if self.corpus else None
         stream = exercise_stream(self.exercises, recipe.topics, self.focus, ours)
         renaming = Renaming(mix.renamed, joined(Words.of(load_idioms()).names, ours)) if mix.renamed else NEVER
@@ -171,7 +182,7 @@ class Source:
         while True:
             if mix.repeated and which.random() < mix.repeated:
                 row = repeated(self.tokenizer.vocab_size, ours)
-            elif corpus is None or which.random() < share:
+            elif corpus is None or (self.exercises and which.random() < shares[self.cooling.value]):
                 row = next(own)
             else:
                 fmt = PSM if theirs.random() < mix.psm else SPM
@@ -180,17 +191,17 @@ class Source:
                 yield row
 
 
-def batches(rows: Iterator[Row], batch_tokens: int, seed: int) -> Iterator[list[Row]]:
-    """Batches of rows of similar length, about `batch_tokens` tokens each with their padding, in random order."""
-    rng = random.Random(seed)
-    while True:
-        pool = sorted(itertools.islice(rows, max(POOL, batch_tokens // 16)), key=lambda row: len(row.ids))
-        ready, batch = [], []  # type: ignore[var-annotated]
-        for row in pool:
-            if batch and (len(batch) + 1) * len(row.ids) > batch_tokens:
-                ready.append(batch)
-                batch = []
-            batch.append(row)
-        # The last batch of a pool is short; it would cost a whole optimiser step.
-        rng.shuffle(ready)
-        yield from ready
+def groups(rows: Iterator[Row], group_tokens: int) -> Iterator[list[Row]]:
+    """Rows of one width (of WIDTHS) each, as many as fill `group_tokens` with their padding, at least one."""
+    waiting: dict[int, list[Row]] = {}
+    for row in rows:
+        width = width_of(len(row.ids))
+        group = waiting.setdefault(width, [])
+        group.append(row)
+        if (len(group) + 1) * width > group_tokens:
+            yield waiting.pop(width)
+
+
+def width_of(num: int) -> int:
+    """The width to which a row of `num` tokens is padded."""
+    return next((width for width in WIDTHS if width >= num), num)

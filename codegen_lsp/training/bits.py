@@ -11,10 +11,13 @@ import torch
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import SPM, Row, encode
 from codegen_lsp.training.model import loss_sum
-from codegen_lsp.training.samples import PREFIX_CHARS, SUFFIX_CHARS, Sample
+from codegen_lsp.training.samples import Sample
 from codegen_lsp.training.tasks import Task
 
 WINDOW = 512
+PREFIX_CHARS = 1_200
+SUFFIX_CHARS = 300
+"""Shown around a held-out place, whatever a model was trained with: the figures stay comparable."""
 
 
 def bits_per_byte(model: Any, tokenizer: FileTokenizer, texts: Sequence[str]) -> float:
@@ -39,7 +42,7 @@ def answer_bits(model: Any, tokenizer: FileTokenizer, samples: Iterable[Sample])
 
 
 def sample_of(task: Task) -> Sample:
-    """A held-out place with as much around it as samples are trained with."""
+    """A held-out place with what stands next to it."""
     return Sample(task.prefix[-PREFIX_CHARS:], task.suffix[:SUFFIX_CHARS], task.target, task.path)
 
 

@@ -8,7 +8,7 @@ is fast at.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -51,20 +51,25 @@ class Muon(torch.optim.Optimizer):
         """One update, with Nesterov momentum; tall matrices take longer steps, as in the original."""
         assert closure is None
         for group in self.param_groups:
-            by_shape: dict[tuple[int, ...], list[Tensor]] = {}
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    by_shape.setdefault(tuple(weight.shape), []).append(weight)
-            for (rows, columns), weights in by_shape.items():
-                updates = torch.stack([self._nesterov(weight, group["momentum"]) for weight in weights])
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            updates = self._nesterov(weights, group["momentum"])
+            by_shape: dict[torch.Size, list[int]] = {}
+            for n, weight in enumerate(weights):
+                by_shape.setdefault(weight.shape, []).append(n)
+            for (rows, columns), members in by_shape.items():
+                stepped = orthogonalised(torch.stack([updates[n] for n in members]), self.dtype)
                 scale = group["lr"] * math.sqrt(max(1.0, rows / columns))
-                for weight, update in zip(weights, orthogonalised(updates, self.dtype), strict=True):
-                    weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=scale)
+                chosen = [weights[n] for n in members]
+                torch._foreach_mul_(chosen, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_sub_(chosen, list(stepped.unbind()), alpha=scale)
 
-    def _nesterov(self, weight: Tensor, momentum: float) -> Tensor:
-        assert weight.grad is not None
-        state = self.state[weight]
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(weight)
-        average: Tensor = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
-        return weight.grad.lerp(average, momentum)
+    def _nesterov(self, weights: Sequence[Tensor], momentum: float) -> Sequence[Tensor]:
+        grads = [weight.grad for weight in weights if weight.grad is not None]
+        states = [self.state[weight] for weight in weights]
+        for state, grad in zip(states, grads, strict=True):
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(grad)
+        averages = [state["momentum_buffer"] for state in states]
+        torch._foreach_lerp_(averages, grads, 1 - momentum)
+        updates: Sequence[Tensor] = torch._foreach_lerp(grads, averages, momentum)
+        return updates

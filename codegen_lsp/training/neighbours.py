@@ -6,8 +6,10 @@ RepoCoder (Zhang et al. 2023). The file itself is never among them.
 
 from __future__ import annotations
 
+import functools
 import random
 import re
+import sys
 from collections.abc import Sequence
 
 from codegen_lsp.core import Snippet
@@ -21,7 +23,7 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 def words(text: str) -> frozenset[str]:
     """Its sub-words in lower case: `readFile_2` has read, file and 2."""
-    return frozenset(word.lower() for word in _WORD.findall(text))
+    return frozenset(sys.intern(word.lower()) for word in _WORD.findall(text))
 
 
 def neighbours(prefix: str, path: str, others: Sequence[Document], num: int, rng: random.Random) -> tuple[Snippet, ...]:
@@ -34,12 +36,18 @@ def neighbours(prefix: str, path: str, others: Sequence[Document], num: int, rng
 
 
 def _best(document: Document, wanted: frozenset[str]) -> Snippet:
-    lines = document.text.split("\n")
-    best = Snippet(document.path, "", "similar", 0.0)
-    for at in range(0, len(lines), WINDOW // 2):
-        piece = "\n".join(lines[at : at + WINDOW]).strip("\n")
-        own = words(piece)
-        score = len(own & wanted) / max(1, len(own | wanted))
-        if score > best.score and len(piece) < 800:
-            best = Snippet(document.path, piece, "similar", score)
-    return best
+    best, best_score = "", 0.0
+    for piece, own in _windows(document.text):
+        common = len(own & wanted)
+        score = common / max(1, len(own) + len(wanted) - common)
+        if score > best_score:
+            best, best_score = piece, score
+    return Snippet(document.path, best, "similar", best_score)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _windows(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Pieces of a file with their words. Kept: a file is looked at for every sample that shows some of it."""
+    lines = text.split("\n")
+    pieces = ("\n".join(lines[at : at + WINDOW]).strip("\n") for at in range(0, len(lines), WINDOW // 2))
+    return tuple((piece, words(piece)) for piece in pieces if len(piece) < 800)

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from codegen_lsp.training import focus
 from codegen_lsp.training.batches import Source
 from codegen_lsp.training.exercises.idioms import read_exercises
 from codegen_lsp.training.loader import Batch, Part, stream
-from codegen_lsp.training.model import has_fast_bf16, loss_sum, new_model
+from codegen_lsp.training.model import EAGER, compiled, has_fast_bf16, loss_sum, new_model
 from codegen_lsp.training.muon import Muon
 from codegen_lsp.training.recipe import Recipe, load_recipe
 
@@ -42,8 +43,10 @@ BEFORE_COOLDOWN = "before-cooldown.pt"
 LOG_STEPS = 10
 STOPPED = 130
 """Exit code after a signal; the run can be resumed."""
-MICRO_TOKENS = 4_096 if not torch.cuda.is_available() else 65_536
+MICRO_TOKENS = 4_096 if not torch.cuda.is_available() else 32_768
 """Tokens of one forward and backward pass; larger batches are accumulated."""
+WARM_SHAPES = ((40, 320), (16, 2048), (256, 128))
+"""(rows, width) of the parts with which a compiled model is made before the first batch is there."""
 
 
 @dataclass
@@ -73,6 +76,7 @@ class Trainer:
         self.is_bf16 = recipe.autocast and has_fast_bf16(device)
         self.optimizers, self.rates = _optimizers(recipe, matrices, others, self.is_bf16)
         self.progress = Progress()
+        self.kernels = EAGER
         self._map: Callable[..., Iterable[torch.Tensor]] = ThreadPoolExecutor(lanes).map if lanes > 1 else map
 
     def step(self, batch: Batch, factor: float) -> float:
@@ -90,11 +94,28 @@ class Trainer:
         return total.item() / batch.num_learnt
 
     def _backward(self, part: Part, num_learnt: int) -> torch.Tensor:
-        ids, counted = (each.to(self.device, non_blocking=True) for each in part)
+        ids, counted = (each.to(self.device, non_blocking=True) for each in (part.ids, part.counted))
         with torch.autocast(self.device, torch.bfloat16, enabled=self.is_bf16):
-            loss, _ = loss_sum(self.model, ids, counted)
+            loss, _ = loss_sum(self.model, ids, counted, self.kernels)
         torch.autograd.backward(loss / num_learnt)
         return loss.detach()
+
+    def compile(self, shapes: Sequence[tuple[int, int]] = WARM_SHAPES) -> None:
+        """Compile what a step spends its time in, on parts of random tokens; weights stay as they are.
+
+        Where the compiler fails the run goes on without it, slower: a machine paid by the minute is no place to stop.
+        """
+        self.kernels = compiled()
+        try:
+            for rows, width in shapes:
+                ids = torch.randint(self.model.config.vocab_size, (rows, width))
+                self._backward(Part(ids, torch.ones_like(ids, dtype=torch.bool), ids.numel(), ids.numel()), ids.numel())
+        except Exception as error:  # of any kind: the compiler runs other programs
+            traceback.print_exc()
+            print(f"torch.compile failed ({type(error).__name__}): going on without", flush=True)
+            self.kernels = EAGER
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
 
     def save(self, path: Path, *, is_new: bool = False) -> None:
         """Write the checkpoint: a temporary file first, so that a kill never leaves half of one.
@@ -159,19 +180,23 @@ def train(trainer: Trainer, source: Source, args: argparse.Namespace) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopped.append(received))
     started, saved, losses = time.monotonic(), time.monotonic(), list[float]()
-    is_cooling = args.cooldown >= 1
+    batches = stream(source, trainer.pad, args.workers, _part_tokens(trainer.recipe, args.lanes))
     seconds_before, first_step = trainer.progress.seconds, trainer.progress.steps
     done_before = trainer.progress.done if trainer.progress.done < 1 else 0.0
+    is_cooling = done_before >= 1 - args.cooldown
+    source.cooling.value = is_cooling
     log = (args.run / "log.jsonl").open("a", encoding="utf-8", buffering=1)
     with log:
-        for batch in stream(source, trainer.pad, args.workers, _part_tokens(trainer.recipe, args.lanes)):
+        if args.compile:
+            trainer.compile()
+        for batch in batches:
             elapsed, here = time.monotonic() - started, trainer.progress.steps - first_step
             done = done_before + max(elapsed / (60 * args.minutes), here / args.steps if args.steps else 0.0)
             trainer.progress.done = min(1.0, done)
             if done >= 1.0 or stopped:
                 break
             if not is_cooling and done >= 1 - args.cooldown:
-                is_cooling = True
+                is_cooling = source.cooling.value = True
                 trainer.save(args.run / BEFORE_COOLDOWN, is_new=True)
             factor = args.rate * rate_factor(done, here, trainer.recipe.warmup_steps, args.cooldown)
             losses.append(trainer.step(batch, factor))
@@ -234,7 +259,7 @@ def parser() -> argparse.ArgumentParser:
         help="parts of a step side by side, each on a core of its own (then --threads is 1)",
     )
     options.add_argument("--workers", type=int, default=0, help="processes that make batches; 0: this one (default)")
-    options.add_argument("--compile", action="store_true", help="torch.compile the model: pays on a GPU")
+    options.add_argument("--compile", action="store_true", help="torch.compile the model's blocks: pays on a GPU")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return options
@@ -256,8 +281,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         trainer.load(args.run / "state.pt")
     elif args.init:
         trainer.start_from(args.init)
-    if args.compile:
-        trainer.model.model.compile(dynamic=True)
     exercises = [item for item in read_exercises(args.items) if not item.is_held_out] if recipe.exercises else []
     seed = args.seed + trainer.progress.steps
     measured = focus.idiom_bits(trainer.model, tokenizer, exercises, args.focus, seed) if args.focus else {}

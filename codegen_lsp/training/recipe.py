@@ -37,6 +37,12 @@ class Mix:
     """Samples of a file's middle that show its imports all the same."""
     snippets: float = 0.0
     """Corpus samples that show pieces of other files of the package."""
+    prefix_chars: int = 1_200
+    """Before the cursor, at most; as many samples have between 200 and 500 as between 500 and 1,250."""
+    suffix_chars: int = 300
+    """Behind the cursor, at most."""
+    file_chars: int = 5_000
+    """Of a piece of a file."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Recipe:
     """bf16 activations where the device is fast at them; weights and optimiser state stay fp32."""
     topics: Mapping[str, float] = field(default_factory=dict)
     """Chance that an exercise of a topic is taken when its turn comes; 1 for topics not named."""
+    cooldown_exercises: float | None = None
+    """Share of samples from our own exercises while the rate falls; None: as before."""
     optimizer: str = "muon"
     """Of the matrices: muon, or adamw at `adam_lr`."""
     mix: Mix = Mix()

@@ -7,6 +7,7 @@ first character of the answer goes, the suffix begins with the line end behind i
 from __future__ import annotations
 
 import ast
+import functools
 import random
 import re
 from collections.abc import Iterator
@@ -17,9 +18,7 @@ from codegen_lsp.training.corpus import Document
 from codegen_lsp.training.recipe import Mix
 
 MAX_LINES = 12
-PREFIX_CHARS = 1_200
-SUFFIX_CHARS = 300
-FILE_CHARS = 5_000
+MIN_PREFIX_CHARS = 200
 
 _COMMENT = re.compile(
     r"^\s*# ?(?=[A-Za-z])(?!(?:noqa|type:|pylint|pragma|fmt:|isort|mypy|ruff|todo|fixme|xxx)\b)", re.I
@@ -45,17 +44,23 @@ class Sample:
         return Context(self.path, "python", self.prefix, self.suffix, self.snippets)
 
 
+@functools.lru_cache(maxsize=8_192)
+def order_spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Character spans of what answers a comment or a docstring. Kept: parsing costs more than drawing."""
+    lines = text.split("\n")
+    return (*_comment_spans(lines), *_docstring_spans(text, lines))
+
+
 def from_document(document: Document, rng: random.Random, mix: Mix) -> Iterator[Sample]:
     """Comment→code, docstring→body and random-span samples of one file."""
     text = document.text.replace("\r\n", "\n")
-    lines = text.split("\n")
-    found = list(_comment_spans(lines)) + list(_docstring_spans(text, lines))
+    found = order_spans(text)
     spans = [_shifted(text, *span, rng) for span in rng.sample(found, min(len(found), mix.orders))]
     spans += [span for span in (_random_span(text, rng) for _ in range(mix.spans)) if span]
     for span in spans:
-        yield _cut(document, text, span, rng, mix.imports)
+        yield _cut(document, text, span, rng, mix)
     for _ in range(mix.files):
-        yield _piece(document, text, rng)
+        yield _piece(document, text, rng, mix.file_chars)
 
 
 def _comment_spans(lines: list[str]) -> Iterator[tuple[int, int]]:
@@ -105,33 +110,39 @@ def _shifted(text: str, start: int, end: int, rng: random.Random) -> tuple[int, 
 
 
 def _random_span(text: str, rng: random.Random) -> tuple[int, int] | None:
-    """The rest of a line, one to three lines, or random characters."""
+    """The rest of a line, a line, one to three lines, or random characters."""
     if len(text) < 200:
         return None
     start = rng.randrange(len(text) - 60)
     if rng.random() < 0.25:
         return start, start + rng.randrange(8, 120)
+    if rng.random() < 0.4:
+        start = text.rfind("\n", 0, start) + 1
+        start += _indent(text[start : start + 60])
     end = text.find("\n", start)
     for _ in range(rng.choice((0, 0, 0, 1, 2))):
         end = text.find("\n", end + 1) if end >= 0 else end
     return (start, end) if end - start >= 4 else None
 
 
-def _cut(document: Document, text: str, span: tuple[int, int], rng: random.Random, imports: float) -> Sample:
+def _cut(document: Document, text: str, span: tuple[int, int], rng: random.Random, mix: Mix) -> Sample:
     start, end = span
-    prefix, suffix = text[max(0, start - rng.randrange(200, PREFIX_CHARS)) : start], text[end:]
+    shown = int(MIN_PREFIX_CHARS * (mix.prefix_chars / MIN_PREFIX_CHARS) ** rng.random())
+    prefix, suffix = text[max(0, start - shown) : start], text[end:]
     if len(prefix) < start:
-        head = "".join(_IMPORT.findall(text[:start])[:12])[:400] if rng.random() < imports else ""
+        head = "".join(_IMPORT.findall(text[:start])[:12])[:400] if rng.random() < mix.imports else ""
         prefix = head + prefix[prefix.find("\n") + 1 :]
-    suffix = suffix[: rng.randrange(0, SUFFIX_CHARS)] if rng.random() < 0.7 else ""
+    suffix = suffix[: rng.randrange(0, mix.suffix_chars)] if rng.random() < 0.7 else ""
     suffix = suffix[: suffix.rfind("\n") + 1]
-    return Sample(prefix, suffix, text[start:end], document.path if rng.random() < 0.5 else "")
+    # An answer that ends within a line is known to be complete only by what stands behind it.
+    is_complete = bool(suffix.strip()) or text[end : end + 1] in ("\n", "")
+    return Sample(prefix, suffix, text[start:end], document.path if rng.random() < 0.5 else "", (), is_complete)
 
 
-def _piece(document: Document, text: str, rng: random.Random) -> Sample:
+def _piece(document: Document, text: str, rng: random.Random, num_chars: int) -> Sample:
     """A piece of a file, from its beginning every other time."""
-    start = 0 if len(text) <= FILE_CHARS or rng.random() < 0.5 else text.find("\n", rng.randrange(len(text))) + 1
-    piece = text[start : start + FILE_CHARS]
+    start = 0 if len(text) <= num_chars or rng.random() < 0.5 else text.find("\n", rng.randrange(len(text))) + 1
+    piece = text[start : start + num_chars]
     return Sample("", "", piece, document.path, is_complete=start + len(piece) == len(text))
 
 
