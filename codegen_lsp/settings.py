@@ -209,7 +209,7 @@ RULES: Mapping[str, Rule] = {
     "endpoint": Rule("engine", _optional(_string(r"(https?://|unix:)\S+", "a URL with http://, https:// or unix:"))),
     "api_key_env": Rule("engine", _optional(_string(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable"))),
     "device": Rule("engine", _string(r"auto|cpu|mps|(cuda|xpu)(:\d{1,3})?", "auto, cpu, cuda, cuda:N or mps")),
-    "dtype": Rule("engine", _string(r"auto|float32|bfloat16|float16", "auto, float32, bfloat16 or float16")),
+    "dtype": Rule("engine", _string(r"auto|float32|bfloat16|float16|int8", "auto, float32, bfloat16, float16 or int8")),
     "idle_exit_s": Rule("engine", _number(1, 604_800)),
     "max_tokens": Rule("completion", _optional(_integer(1, 4096)), _fewer),
     "temperature": Rule("completion", _number(0, 2)),

@@ -82,12 +82,16 @@ async def test_completion_and_stream_agree(client: Client, loaded: Loaded) -> No
     assert len(tokens) == len(choice["logprobs"]["token_logprobs"]) == 12
     assert all(len(top) <= 2 for top in choice["logprobs"]["top_logprobs"])
     assert choice["finish_reason"] == "length"
+    drafts = whole["usage"].pop("completion_tokens_details")
+    assert drafts.keys() == {"accepted_prediction_tokens", "rejected_prediction_tokens"}
     assert whole["usage"] == {
         "prompt_tokens": 20, "completion_tokens": 12, "total_tokens": 32, "prompt_tokens_details": {"cached_tokens": 0},
     }  # fmt: skip
     assert set(whole["timings_ms"]) == {"prefill", "decode"}
     assert events[-1]["choices"] == []
     assert events[-1]["usage"]["prompt_tokens_details"]["cached_tokens"] == 19
+    # The first answer is the second one's draft.
+    assert events[-1]["usage"]["completion_tokens_details"]["accepted_prediction_tokens"] > 5
 
 
 async def test_text_prompt_and_suffix(client: Client, loaded: Loaded) -> None:

@@ -253,13 +253,51 @@ def test_cancel_and_failure_leave_the_worker_alive() -> None:
     scheduler.submit(waiting)
     scheduler.cancel(waiting)
     assert recorder.items["waiting"] == [Sign.END]
-    until(lambda: len(failed) == 2)
+    until(lambda: len(failed) == 1)
     scheduler.cancel(running)
     recorder.go.set()
+    until(lambda: len(failed) == 2)
     until(lambda: recorder.items["running"] == ["cancelled", Sign.END] or recorder.items["running"] == [Sign.END])
     assert failed[0] == 1
     assert isinstance(failed[1], ValueError)
     assert scheduler.stop(2)
+
+
+def test_a_step_each_in_turn_and_no_more_than_a_few_at_once() -> None:
+    order: list[str] = []
+
+    def job(name: str, num_steps: int, is_background: bool = False) -> Job:
+        def run(job: Job) -> Iterator[Any]:
+            for _ in range(num_steps):
+                if job.is_cancelled:
+                    return
+                yield name
+
+        return Job(name, run, lambda item: order.append(f"{name}." if item is Sign.END else item), is_background)
+
+    scheduler = Scheduler(lambda: None)
+    for name, is_background in (("z", True), ("a", False), ("b", False), ("c", False), ("d", False), ("e", False)):
+        scheduler.submit(job(name, 5 if name == "e" else 2, is_background))
+    scheduler.submit(job("z", 2, is_background=True))  # the newest of two
+    scheduler.submit(job("e", 1, is_background=True))  # gives way to what somebody waits for
+    assert order == ["z.", "e."]
+    scheduler.begin()
+    until(lambda: scheduler.num_jobs == 0 and order[-1] == "z.")
+    # Four have begun; the fifth when one of them has ended; the one in the background at the end.
+    assert "".join(order[2:]) == "abcdabcda.eb.c.d.eeeee.zzz."
+    assert scheduler.stop(2)
+
+
+def test_a_stop_ends_those_that_have_begun() -> None:
+    recorder, scheduler = Recorder(), Scheduler(lambda: None)
+    scheduler.begin()
+    for name in "abc":
+        scheduler.submit(recorder.job(name, name, num_steps=10**6))
+    recorder.go.set()
+    until(lambda: all(len(recorder.items[name]) > 2 for name in "abc"))
+    assert scheduler.stop(2)
+    assert all(recorder.items[name][-2:] == ["cancelled", Sign.END] for name in "abc")
+    assert all(recorder.items[name].count(Sign.END) == 1 for name in "abc")
 
 
 # Loading
@@ -294,7 +332,7 @@ def test_configs_that_do_not_fit_are_refused(tmp_path: Path, fields: dict[str, A
 def test_unknown_fields_are_inert(tmp_path: Path, loaded: Loaded) -> None:
     folder = make_tiny(tmp_path / "odd", seed=3)
     spoil_config(folder, forward="evil", to="evil", base_model_tp_plan={"layers.*": "evil"}, dtype="evil")
-    odd = load(registry.find(str(folder)), "cpu")
+    odd = load(registry.find(str(folder)), "cpu", "float32")
     assert ids_of(ask(odd.machine, range(20, 40))) == ids_of(ask(loaded.machine, range(20, 40)))
 
 

@@ -78,9 +78,11 @@ def _model(kind: str, context: int) -> Any:
         shape: dict[str, Any] = {"vocab_size": 400, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": context}
         return hf.GPT2LMHeadModel(hf.GPT2Config(**shape, **ends))
     if kind == "qwen2":
-        return hf.Qwen2ForCausalLM(hf.Qwen2Config(**llama))
+        return hf.Qwen2ForCausalLM(hf.Qwen2Config(**llama | {"hidden_size": 64}))
     if kind == "qwen3":
         return hf.Qwen3ForCausalLM(hf.Qwen3Config(**llama, head_dim=16))
     if kind == "mistral":
         return hf.MistralForCausalLM(hf.MistralConfig(**llama, sliding_window=24))
+    if kind == "wide":
+        llama |= {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 80}
     return hf.LlamaForCausalLM(hf.LlamaConfig(**llama, tie_word_embeddings=True))

@@ -30,7 +30,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--endpoint", metavar="URL", help="another OpenAI-compatible server, instead of our own host")
     group.add_argument("--api-key-env", metavar="VAR", help="environment variable with the endpoint's key")
     group.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 (default: auto)")
-    group.add_argument("--dtype", default="auto", metavar="DTYPE", help="auto, float32, bfloat16, float16")
+    group.add_argument("--dtype", default="auto", metavar="DTYPE", help="auto, float32, bfloat16, float16, int8")
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:

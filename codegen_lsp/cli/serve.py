@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--model", metavar="NAME|PATH", help="wins over the editor's setting")
     parser.add_argument("--endpoint", metavar="URL", help="another OpenAI-compatible server, instead of our own host")
     parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1")
-    parser.add_argument("--dtype", metavar="DTYPE", help="auto, float32, bfloat16, float16")
+    parser.add_argument("--dtype", metavar="DTYPE", help="auto, float32, bfloat16, float16, int8")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
     # vscode-languageclient adds it for stdio transports.
     parser.add_argument("--stdio", action="store_true", help=argparse.SUPPRESS)

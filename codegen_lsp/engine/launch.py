@@ -23,6 +23,7 @@ from typing import Any
 
 from codegen_lsp import __version__
 from codegen_lsp.errors import EngineUnavailable
+from codegen_lsp.folders import cache_folder, make_private
 
 MAX_PATH_BYTES = 103
 """What a unix socket's address holds on macOS; Linux has 107."""
@@ -60,17 +61,11 @@ def runtime_folder() -> Path:
     with contextlib.suppress(FileNotFoundError):
         candidates += [Path(tempfile.gettempdir()) / f"codegen-lsp-{os.geteuid()}"]
     for folder in candidates:
-        if len(os.fsencode(folder)) + NAME_BYTES <= MAX_PATH_BYTES and _make_private(folder):
+        if len(os.fsencode(folder)) + NAME_BYTES <= MAX_PATH_BYTES and make_private(folder):
             return folder
     raise EngineUnavailable(
         f"No private folder for the model host's socket; make {candidates[0]} yours with mode 0700."
     )
-
-
-def cache_folder() -> Path:
-    """Where logs go: $XDG_CACHE_HOME/codegen-lsp or ~/.cache/codegen-lsp."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "codegen-lsp"
 
 
 def socket_path(spec: HostSpec) -> Path:
@@ -239,18 +234,3 @@ def _model_files(folder: str) -> list[Path]:
     return sorted(
         [*here.glob("*.safetensors"), *(p for p in (here / "config.json", here / "tokenizer.json") if p.exists())]
     )
-
-
-def _make_private(folder: Path) -> bool:
-    """Make a 0700 folder of this user's; False when it cannot be had, or somebody else could get in."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        # A link, or another user's folder of that name, would hand the socket to its owner.
-        if folder.is_symlink() or found.st_uid != os.geteuid():
-            return False
-        if found.st_mode & 0o077:
-            folder.chmod(0o700)
-    except OSError:
-        return False
-    return True

@@ -290,6 +290,10 @@ def _usage(event: Mapping[str, Any]) -> dict[str, float]:
     usage = event.get("usage") or {}
     found = {name: usage[name] for name in ("prompt_tokens", "completion_tokens") if name in usage}
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    drafts = usage.get("completion_tokens_details") or {}
+    if "accepted_prediction_tokens" in drafts and "rejected_prediction_tokens" in drafts:
+        found["accepted_tokens"] = drafts["accepted_prediction_tokens"]
+        found["drafted_tokens"] = found["accepted_tokens"] + drafts["rejected_prediction_tokens"]
     times = {f"{name}_ms": value for name, value in (event.get("timings_ms") or {}).items()}
     return {**found, **({} if cached is None else {"cached_tokens": cached}), **times}
 

@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--socket", required=True, help="where to listen")
     parser.add_argument("--model", default=registry.DEFAULT_MODEL, help="name or folder")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 …")
-    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"))
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16", "int8"))
     parser.add_argument("--idle", type=float, default=1800.0, help="seconds without a request after which to exit")
     parser.add_argument("--log", help="file to append to; standard error without it")
     parser.add_argument("--detach", action="store_true", help="leave the parent at once")

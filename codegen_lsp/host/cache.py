@@ -30,12 +30,28 @@ class Slot:
     is_locked: bool = False
     used: int = 0
     """The cache's clock when it was last used."""
+    previous: Sequence[int] = ()
+    """What it held behind the prompt that it holds now: the end of another answer of this document."""
 
     def forward(self, runner: Runner, ids: Sequence[int]) -> Tensor:
         """Run ids after those stored; logits (vocab_size,) of the last one."""
         logits = runner.forward(ids, self.kv)
         self.ids.extend(ids)
         return logits
+
+    def verify(self, runner: Runner, ids: Sequence[int]) -> Tensor:
+        """Run ids after those stored; logits (num ids, vocab_size), one row after each."""
+        rows = runner.verify(ids, self.kv)
+        self.ids.extend(ids)
+        return rows
+
+    def cut(self, runner: Runner, length: int) -> bool:
+        """Keep the first `length` ids; False, and nothing changed, when the store cannot."""
+        if length < len(self.ids):
+            if not runner.crop(self.kv, length):
+                return False
+            del self.ids[length:]
+        return True
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,7 @@ class KVCache:
         """A locked slot that holds a prefix of `ids` (perhaps none), to be given to `release`."""
         found = self.match(ids, document)
         own = next((slot for slot in self._slots if slot.document == document and not slot.is_locked), None)
+        previous = own.ids[common_prefix(own.ids, ids) :] if own else ()
         slot = self._continue(found, own)
         if slot is None:
             slot = Slot(document, self._runner.new_kv())
@@ -82,7 +99,7 @@ class KVCache:
         if slot not in self._slots:
             self._make_room(len(ids))
             self._slots.append(slot)
-        slot.document, slot.is_locked = document, True
+        slot.document, slot.is_locked, slot.previous = document, True, tuple(previous)
         return slot
 
     def release(self, slot: Slot) -> None:
@@ -109,7 +126,7 @@ class KVCache:
         """What does not add up, in words; [] when all is well (checked when idle and in tests)."""
         found = [] if len(self._slots) <= self._max_slots else [f"{len(self._slots)} slots"]
         names = [slot.document for slot in self._slots]
-        found += [f"two slots for document {name!r}" for name in set(names) if names.count(name) > 1]
+        found += [f"two slots for document {name!r}" for name in set(names) - {""} if names.count(name) > 1]
         for slot in self._slots:
             stored = self._runner.kv_length(slot.kv)
             if not slot.is_locked and stored != len(slot.ids):
@@ -123,15 +140,9 @@ class KVCache:
         shared = found.slot.ids[: found.length]
         length = common_prefix(own.ids, shared) if own else 0
         if own and length and length + MIN_FORK >= found.length:
-            return own if self._cut(own, length) else None
+            return own if own.cut(self._runner, length) else None
         kv = self._runner.fork(found.slot.kv, found.length) if found.length >= MIN_FORK else None
         return None if kv is None else Slot("", kv, shared)
-
-    def _cut(self, slot: Slot, length: int) -> bool:
-        if not self._runner.crop(slot.kv, length):
-            return False
-        del slot.ids[length:]
-        return True
 
     def _make_room(self, num_tokens: int) -> None:
         """Drop least recently used slots until one more, of `num_tokens`, fits."""

@@ -9,15 +9,16 @@ from time import perf_counter
 from torch import Tensor
 
 from codegen_lsp.host.answer import Answer, Piece, Token
-from codegen_lsp.host.cache import KVCache, Slot
+from codegen_lsp.host.cache import KVCache
+from codegen_lsp.host.draft import Steps
 from codegen_lsp.host.heal import plan
 from codegen_lsp.host.params import Request
 from codegen_lsp.host.runners import Runner
 from codegen_lsp.host.sample import Sampler, log_probabilities
 from codegen_lsp.host.vocabulary import Vocabulary
 
-CHUNK = 256
-"""Tokens of prefill between two looks at the cancel flag."""
+CHUNK = 128
+"""Tokens of prefill between two looks at the cancel flag, and between two turns of others."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,16 @@ def decode(
     clock = _Clock(len(request.ids))
     with machine.cache.use(ids, request.document) as slot:
         clock.cached = len(slot.ids)
-        logits = _prefill(slot, ids, machine.runner, is_cancelled)
+        logits = None
+        for start in range(len(slot.ids), len(ids), CHUNK):
+            if is_cancelled():
+                logits = None
+                break
+            if start > clock.cached:
+                yield Piece("")  # others may have their turn
+            logits = slot.forward(machine.runner, ids[start : start + CHUNK])
         clock.prefilled()
+        steps = Steps(slot, machine.runner, ids, machine.context_window)
         finish = None if request.max_tokens else "length"
         while not finish:
             if logits is None or is_cancelled():
@@ -70,22 +79,12 @@ def decode(
                 yield Piece(text, tokens)
             if answer.is_stopped:
                 finish = "stop"
-            elif clock.completed >= request.max_tokens or len(slot.ids) + 1 >= machine.context_window:
+            elif clock.completed >= request.max_tokens or steps.length + 1 >= machine.context_window:
                 finish = "length"
             else:
-                logits = slot.forward(machine.runner, [chosen])
+                logits = steps.after(chosen)
     text, tokens = answer.flush()
-    yield Piece(text, tokens, finish, clock.usage())
-
-
-def _prefill(slot: Slot, ids: tuple[int, ...], runner: Runner, is_cancelled: Callable[[], bool]) -> Tensor | None:
-    """Run the ids that the slot does not hold; logits (vocab_size,) after the last, None when cancelled."""
-    logits = None
-    for start in range(len(slot.ids), len(ids), CHUNK):
-        if is_cancelled():
-            return None
-        logits = slot.forward(runner, ids[start : start + CHUNK])
-    return logits
+    yield Piece(text, tokens, finish, clock.usage(steps))
 
 
 def _token(chosen: int, raw: bytes, logits: Tensor, request: Request, vocabulary: Vocabulary) -> Token:
@@ -111,12 +110,14 @@ class _Clock:
         """The prompt is in; decoding begins."""
         self._middle = perf_counter()
 
-    def usage(self) -> dict[str, float]:
+    def usage(self, steps: Steps) -> dict[str, float]:
         """Tokens, and milliseconds."""
         return {
             "prompt_tokens": self.num_prompt,
             "cached_tokens": self.cached,
             "completion_tokens": self.completed,
+            "drafted_tokens": steps.num_drafted,
+            "accepted_tokens": steps.num_accepted,
             "prefill_ms": round((self._middle - self._start) * 1000, 3),
             "decode_ms": round((perf_counter() - self._middle) * 1000, 3),
         }

@@ -19,7 +19,9 @@ from codegen_lsp.tokens import FileTokenizer
 if TYPE_CHECKING:
     from codegen_lsp.host.decode import Machine
     from codegen_lsp.host.runners import Runner
+    from codegen_lsp.host.runners.build import Build
 
+log = logging.getLogger(__name__)
 ENVIRONMENT = {
     # A spinning barrier makes a token 20 times slower when another process is busy (engine.md).
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -73,6 +75,10 @@ def num_cores() -> int:
 
 def load(info: ModelInfo, device: str = "auto", dtype: str = "auto") -> Loaded:
     """Load a model. Raises ModelError with one sentence for whatever is wrong with the folder or the device."""
+    from codegen_lsp.host.runners.build import Build
+
+    build = Build() if device in ("auto", "cpu") and dtype in ("auto", "int8") else None
+    # The first time the C compiler works while torch is imported.
     import torch
 
     from codegen_lsp.host.cache import KVCache
@@ -83,7 +89,10 @@ def load(info: ModelInfo, device: str = "auto", dtype: str = "auto") -> Loaded:
     place, kind = _choose(torch, device, dtype)
     tokenizer, tokenizer_json = load_tokenizer(folder)
     try:
-        runner = load_runner(folder, place, kind)
+        compiled = load_compiled(folder, build) if build and place == "cpu" else None
+        if compiled is None and dtype == "int8":
+            raise ModelError("int8 needs a C compiler (cc), a CPU and a model of the Llama family; see the host's log.")
+        runner: Runner = compiled or load_runner(folder, place, kind)
         vocabulary = Vocabulary(tokenizer_json, runner.vocab_size)
     except (ModelError, MemoryError):
         raise
@@ -92,7 +101,7 @@ def load(info: ModelInfo, device: str = "auto", dtype: str = "auto") -> Loaded:
     except Exception as error:
         raise ModelError(f"{folder} cannot be loaded ({_first_line(error)}); get a clean copy of the model.") from error
     ends = _end_ids(folder, info.format, tokenizer)
-    cache = KVCache(runner, max_tokens=_cache_tokens(registry.read_config(folder), kind.itemsize))
+    cache = KVCache(runner, max_tokens=_cache_tokens(registry.read_config(folder), runner.kv_bytes))
     return Loaded(Machine(runner, cache, vocabulary, info.context_window, ends), tokenizer)
 
 
@@ -106,6 +115,24 @@ def load_tokenizer(folder: Path) -> tuple[FileTokenizer, str]:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         raise ModelError(f"{folder / 'tokenizer.json'} is not a tokenizer; get a clean copy of the model.") from error
+
+
+def load_compiled(folder: Path, build: Build) -> Runner | None:
+    """The whole forward in C with int8 weights, on a CPU; None where that cannot be. Raises ModelError."""
+    import torch
+
+    from codegen_lsp.host.runners.compiled import CompiledRunner, fits
+    from codegen_lsp.host.runners.llama import shape_of
+
+    shape = shape_of(registry.read_config(folder))
+    library = build.library() if shape is not None and fits(shape) else None
+    if shape is None or library is None:
+        return None
+    try:
+        return CompiledRunner(shape, _weights(folder, "cpu", torch.float32), library)
+    except OSError as error:
+        log.info("no compiled step: %s", error)
+        return None
 
 
 def load_runner(folder: Path, device: str, dtype: Any) -> Runner:
@@ -193,13 +220,16 @@ def _fields(config_class: Any) -> set[str]:
 
 
 def _choose(torch: Any, device: str, dtype: str) -> tuple[str, Any]:
-    """Device name and torch dtype: bf16 on CUDA, float32 on a CPU, unless told otherwise. Raises ModelError."""
+    """Device name and torch dtype: bf16 on CUDA, float32 on a CPU, unless told otherwise. Raises ModelError.
+
+    int8 is no dtype of torch's path: see load_compiled.
+    """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError("There is no CUDA device here; choose the device cpu or auto.")
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    kinds["auto"] = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    kinds["auto"] = kinds["int8"] = torch.bfloat16 if device.startswith("cuda") else torch.float32
     if device == "cpu":
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or num_cores()))
     return device, kinds[dtype]

@@ -60,14 +60,21 @@ class Completion:
     def usage(self) -> dict[str, Any]:
         """Tokens of all choices; the prompt counts once."""
         prompt = int(max((u.get("prompt_tokens", 0) for u in self._usages.values()), default=0))
-        completion = int(sum(u.get("completion_tokens", 0) for u in self._usages.values()))
+        completion = self._sum("completion_tokens")
         cached = int(next(iter(self._usages.values()), {}).get("cached_tokens", 0))
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
             "prompt_tokens_details": {"cached_tokens": cached},
+            "completion_tokens_details": {
+                "accepted_prediction_tokens": self._sum("accepted_tokens"),
+                "rejected_prediction_tokens": self._sum("drafted_tokens") - self._sum("accepted_tokens"),
+            },
         }
+
+    def _sum(self, name: str) -> int:
+        return int(sum(usage.get(name, 0) for usage in self._usages.values()))
 
     def timings(self) -> dict[str, float]:
         """Milliseconds of prefill and decode, all choices together."""

@@ -66,15 +66,22 @@ def _pieces(data: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
     """(id, bytes) of every piece of the model's vocabulary."""
     vocab = data["model"]["vocab"]
     pairs = vocab.items() if isinstance(vocab, dict) else ((piece[0], n) for n, piece in enumerate(vocab))
-    byte_of = _byte_alphabet()
+    alphabet = {ord(char): byte[0] for char, byte in _byte_alphabet().items()}
     is_byte_level = "ByteLevel" in json.dumps(data.get("decoder"))
     for piece, number in pairs:
         if is_byte_level:
-            yield number, b"".join(byte_of.get(char, char.encode()) for char in piece)
+            yield number, _translated(piece, alphabet)
         elif re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", piece):
             yield number, bytes([int(piece[3:5], 16)])
         else:
             yield number, piece.replace("\u2581", " ").encode()
+
+
+def _translated(piece: str, alphabet: dict[int, int]) -> bytes:
+    """A byte-level piece in bytes; a character that is none of the alphabet (some models' markers) is itself."""
+    if all(ord(char) in alphabet for char in piece):
+        return piece.translate(alphabet).encode("latin-1")
+    return b"".join(bytes([alphabet[ord(char)]]) if ord(char) in alphabet else char.encode() for char in piece)
 
 
 def _byte_alphabet() -> dict[str, bytes]:

@@ -20,13 +20,13 @@ SUFFIX_CHARS = 300
 """Shown around a held-out place, whatever a model was trained with: the figures stay comparable."""
 
 
-def bits_per_byte(model: Any, tokenizer: FileTokenizer, texts: Sequence[str]) -> float:
-    """Mean bits per UTF-8 byte of texts, in windows of WINDOW tokens, the first token of each given."""
+def bits_per_byte(model: Any, tokenizer: FileTokenizer, texts: Sequence[str], size: int = WINDOW) -> float:
+    """Mean bits per UTF-8 byte of texts, in windows of `size` tokens, the first token of each given."""
     nats, num_bytes = 0.0, 0
     for text in texts:
         ids = tokenizer.encode(text)
-        for at in range(0, len(ids) - 1, WINDOW - 1):
-            window = ids[at : at + WINDOW]
+        for at in range(0, len(ids) - 1, size - 1):
+            window = ids[at : at + size]
             nats += _nats(model, Row(tuple(window), ((1, len(window)),)))
         num_bytes += len(text.encode())
     return nats / math.log(2) / num_bytes

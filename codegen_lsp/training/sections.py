@@ -86,18 +86,23 @@ def measure_size(on: Evaluation) -> Table:
 
 
 def measure_bits(on: Evaluation) -> Table:
-    """Bits per byte of held-out files as the weights are, and through int8."""
+    """Bits per byte of held-out files as the weights are, through int8, and in windows as long as the context."""
     documents = list(read_shard(on.args.corpus / "dev.jsonl.xz"))
     chosen = random.Random(on.args.seed).sample(documents, min(on.args.files, len(documents)))
     texts = [item.text for item in chosen]
     progress(f"bits per byte of {len(texts)} files …")
     other = on.load()
     storage.quantise(other)
-    return {
+    table: Table = {
         "files": len(texts),
         "bits_per_byte": round(bits.bits_per_byte(on.model, on.tokenizer, texts), 3),
         "bits_per_byte_int8": round(bits.bits_per_byte(other, on.tokenizer, texts), 3),
     }
+    context: int = on.model.config.max_position_embeddings
+    if context > bits.WINDOW:
+        whole = bits.bits_per_byte(on.model, on.tokenizer, texts, context)
+        table[f"bits_per_byte_{context}"] = round(whole, 3)
+    return table
 
 
 def measure_answers(on: Evaluation) -> Table:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -13,9 +14,11 @@ from torch import Tensor
 
 _LOAD = (
     "import sys, time\nfrom codegen_lsp import registry\nfrom codegen_lsp.host.load import load, set_environment\n"
-    "set_environment()\nimport torch, transformers\nbegan = time.perf_counter()\n"
+    "set_environment()\nimport torch\nbegan = time.perf_counter()\n"
     "load(registry.find(sys.argv[1]))\nprint(time.perf_counter() - began)"
 )
+
+TIMES = 3
 
 
 def megabytes(folder: Path) -> float:
@@ -24,11 +27,15 @@ def megabytes(folder: Path) -> float:
 
 
 def load_seconds(folder: Path) -> tuple[float, float]:
-    """Seconds that the host's loader needs, and those of a whole new process with its imports."""
-    began = time.perf_counter()
+    """Seconds that the host's loader needs, and those of a whole new process with its imports: medians of TIMES."""
     command = [sys.executable, "-c", _LOAD, str(folder.resolve())]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1]), time.perf_counter() - began
+    alone, whole = [], []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        alone.append(float(done.stdout.split()[-1]))
+        whole.append(time.perf_counter() - began)
+    return median(alone), median(whole)
 
 
 def int8(weight: Tensor) -> Tensor:

@@ -15,6 +15,10 @@ class Runner(Protocol):
     """Width of the logits; ids below it may be fed."""
     device: str
     dtype: str
+    kv_bytes: int
+    """Of one number in a KV store."""
+    draft_tokens: int
+    """As many drafted tokens run along with one at little extra cost; 0 where they do not pay, or cannot be cut off."""
 
     def new_kv(self) -> Any:
         """An empty KV store."""
@@ -24,6 +28,9 @@ class Runner(Protocol):
 
     def forward(self, ids: Sequence[int], kv: Any) -> Tensor:
         """Append ids to a store; float32 logits (vocab_size,) of the last one."""
+
+    def verify(self, ids: Sequence[int], kv: Any) -> Tensor:
+        """Append ids to a store; float32 logits (num ids, vocab_size), one row after each."""
 
     def crop(self, kv: Any, length: int) -> bool:
         """Forget all but the first `length` ids; False when this store cannot, and is then unchanged."""

@@ -25,6 +25,8 @@ class GeneralRunner:
         self.vocab_size: int = self._config.vocab_size
         self.device = str(parameter.device)
         self.dtype = str(parameter.dtype).removeprefix("torch.")
+        self.kv_bytes = parameter.dtype.itemsize
+        self.draft_tokens = 0 if not self._can_crop else 3 if self.device == "cpu" else 7
 
     def new_kv(self) -> Any:
         """An empty DynamicCache.
@@ -40,10 +42,19 @@ class GeneralRunner:
     @torch.inference_mode()
     def forward(self, ids: Sequence[int], kv: Any) -> Tensor:
         """Append ids; float32 logits (vocab_size,) of the last one."""
+        return self._run(ids, kv, 1)[-1]
+
+    @torch.inference_mode()
+    def verify(self, ids: Sequence[int], kv: Any) -> Tensor:
+        """Append ids; float32 logits (num ids, vocab_size), one row after each."""
+        return self._run(ids, kv, len(ids))
+
+    def _run(self, ids: Sequence[int], kv: Any, num_logits: int) -> Tensor:
         batch = torch.tensor([list(ids)], device=self.device)
-        logits = self._model(input_ids=batch, past_key_values=kv, use_cache=True, logits_to_keep=1).logits
-        last: Tensor = logits[0, -1].float()
-        return last
+        logits: Tensor = self._model(
+            input_ids=batch, past_key_values=kv, use_cache=True, logits_to_keep=num_logits
+        ).logits
+        return logits[0].float()
 
     def crop(self, kv: Any, length: int) -> bool:
         """Keep the first `length` ids."""

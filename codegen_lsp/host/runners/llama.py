@@ -109,6 +109,15 @@ class Store:
             capacity = -(-length // GROWTH) * GROWTH
             self.keys, self.values = (self._grown(each, capacity) for each in (self.keys, self.values))
 
+    def copied(self, length: int) -> Store:
+        """A store of its own with the first `length` positions."""
+        copy = Store(self.keys[:, :, :0])
+        copy.reserve(length)
+        copy.keys[:, :, :length] = self.keys[:, :, :length]
+        copy.values[:, :, :length] = self.values[:, :, :length]
+        copy.length = length
+        return copy
+
     def _grown(self, old: Tensor, capacity: int) -> Tensor:
         new = old.new_empty((*old.shape[:2], capacity, old.shape[3]))
         new[:, :, : self.length] = old[:, :, : self.length]
@@ -127,10 +136,12 @@ class LlamaRunner:
         self._norm = get("model.norm.weight", shape.hidden)
         own_head = None if shape.is_tied else get("lm_head.weight", shape.vocab, shape.hidden)
         self._head = self._embedding if own_head is None else _by_column(own_head)
-        self._cos, self._sin = _rotations(shape, self._embedding)
+        self._cos, self._sin = rotations(shape, self._embedding)
         self.vocab_size = shape.vocab
         self.device = str(self._embedding.device)
         self.dtype = str(self._embedding.dtype).removeprefix("torch.")
+        self.kv_bytes = self._embedding.dtype.itemsize
+        self.draft_tokens = 3 if self.device == "cpu" else 7
 
     def new_kv(self) -> Store:
         """An empty store."""
@@ -149,16 +160,22 @@ class LlamaRunner:
     @torch.inference_mode()
     def fork(self, kv: Store, length: int) -> Store:
         """Copy the first `length` ids' keys and values."""
-        copy = self.new_kv()
-        copy.reserve(length)
-        copy.keys[:, :, :length] = kv.keys[:, :, :length]
-        copy.values[:, :, :length] = kv.values[:, :, :length]
-        copy.length = length
-        return copy
+        return kv.copied(length)
 
     @torch.inference_mode()
     def forward(self, ids: Sequence[int], kv: Store) -> Tensor:
         """Append ids; float32 logits (vocab,) of the last one."""
+        return self._logits(self._hidden(ids, kv)[-1])
+
+    @torch.inference_mode()
+    def verify(self, ids: Sequence[int], kv: Store) -> Tensor:
+        """Append ids; float32 logits (num ids, vocab), one row after each."""
+        return self._logits(self._hidden(ids, kv))
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return F.linear(self._normed(x, self._norm), self._head).float()
+
+    def _hidden(self, ids: Sequence[int], kv: Store) -> Tensor:
         start, end = kv.length, kv.length + len(ids)
         kv.reserve(end)
         place, angles = slice(start, end), (self._cos[start:end], self._sin[start:end])
@@ -169,7 +186,7 @@ class LlamaRunner:
             gate, up = F.linear(self._normed(x, layer.norm_mid), layer.up).chunk(2, dim=-1)
             x = x + F.linear(F.silu(gate) * up, layer.down)
         kv.length = end
-        return F.linear(self._normed(x[-1], self._norm), self._head).float()
+        return x
 
     def _attend(
         self, layer: Layer, x: Tensor, stored: tuple[Tensor, Tensor], where: tuple[slice, Angles, Tensor | None]
@@ -214,7 +231,7 @@ def _mask(num: int, start: int, shape: Shape, device: torch.device) -> Tensor | 
     return seen.repeat(shape.heads // shape.kv_heads, 1)
 
 
-def _rotations(shape: Shape, like: Tensor) -> tuple[Tensor, Tensor]:
+def rotations(shape: Shape, like: Tensor) -> tuple[Tensor, Tensor]:
     """Cosines and sines of the rotary embedding, each (positions, head_size)."""
     powers = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
     angles = torch.outer(torch.arange(shape.positions, dtype=torch.float32), 1.0 / shape.theta**powers)

@@ -1,0 +1,81 @@
+"""Draft and verify by prompt lookup: what followed the last few tokens before is likely to follow them again.
+
+The drafted tokens run together with the one that was chosen, at little more than the cost of that one. Each is kept
+only if the sampler would have chosen it, so answers do not change (Saxena 2023, prompt lookup decoding; Leviathan et
+al. 2023 for the rule). The text to look in is the document's last answer, the prompt, and the answer so far.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor
+
+from codegen_lsp.host.cache import Slot
+from codegen_lsp.host.runners import Runner
+
+SIZES = (4, 3, 2)
+"""Lengths of what is looked up, in tokens, the longest first."""
+WIDTH = array("I").itemsize
+
+
+class Lookup:
+    """A sequence of tokens and what followed its end before."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        # Four bytes a token: bytes are searched at memory speed, and a prompt needs no index.
+        self._bytes = bytearray(array("I", ids).tobytes())
+
+    def add(self, number: int) -> None:
+        """One more token."""
+        self._bytes += number.to_bytes(WIDTH, sys.byteorder)
+
+    def following(self, num: int) -> list[int]:
+        """At most `num` tokens that followed the latest earlier place of the longest known end; [] without one."""
+        for size in SIZES:
+            run = self._bytes[-WIDTH * size :]
+            end = len(self._bytes) - WIDTH
+            while (at := self._bytes.rfind(run, 0, end)) >= 0 and at % WIDTH:
+                end = at + len(run) - 1
+            if at >= 0:
+                place = at + len(run)
+                return array("I", bytes(self._bytes[place : place + WIDTH * num])).tolist()
+        return []
+
+
+class Steps:
+    """Logits after each token of an answer."""
+
+    def __init__(self, slot: Slot, runner: Runner, prompt: Sequence[int], window: int) -> None:
+        """`window`: most ids that the slot may hold."""
+        self._slot = slot
+        self._runner = runner
+        self._window = window
+        self.length = len(slot.ids)
+        """Ids of the slot that are prompt or answer; those beyond are drafted."""
+        self._ahead: deque[tuple[int, Tensor]] = deque()
+        self._lookup = Lookup((*slot.previous, *prompt)) if runner.draft_tokens else None
+        self.num_drafted = self.num_accepted = 0
+
+    def after(self, chosen: int) -> Tensor:
+        """Logits (vocab_size,) after one more token."""
+        if self._lookup:
+            self._lookup.add(chosen)
+        self.length += 1
+        if self._ahead and self._ahead[0][0] == chosen:
+            self.num_accepted += 1
+            return self._ahead.popleft()[1]
+        self._ahead.clear()
+        self._slot.cut(self._runner, self.length - 1)
+        guess = self._guess()
+        self.num_drafted += len(guess)
+        rows = self._slot.verify(self._runner, [chosen, *guess])
+        self._ahead.extend(zip(guess, rows[1:], strict=True))
+        return rows[0]
+
+    def _guess(self) -> list[int]:
+        room = min(self._runner.draft_tokens, self._window - self.length)
+        return self._lookup.following(room) if self._lookup and room > 0 else []

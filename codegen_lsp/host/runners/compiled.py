@@ -1,0 +1,209 @@
+"""The Llama family on a CPU with int8 weights: the whole forward in C (step.c), without torch's part in it.
+
+Equal by test to llama.py on the same weights widened again. Bit for bit the same logits for a position whatever it is
+run together with, so neither prefill in pieces nor a verified draft can change an answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from ctypes import POINTER, c_float, c_int32, c_void_p
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codegen_lsp.host.runners.int8 import Int8, quantised
+from codegen_lsp.host.runners.llama import Shape, Store, rotations
+
+PIECE = 128
+"""Positions of one call: MAX_TOKENS of step.c."""
+MAX_HEAD_SIZE = 256
+MAX_LANES = 16
+"""Floats of the widest vector that step.c knows; rows are read in whole vectors."""
+BLOCK = 8
+"""Rows that lie interleaved."""
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = (("rows", c_void_p), ("scales", c_void_p))
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("norm_in", "norm_mid")),
+        *((name, _Matrix) for name in ("qkv", "out", "up", "down")),
+        *((name, c_void_p) for name in ("qkv_bias", "out_bias", "norm_q", "norm_k")),
+    )
+
+
+class _Model(ctypes.Structure):
+    _fields_ = (
+        *((name, c_int32) for name in ("layers", "hidden", "inner", "heads", "kv_heads", "head_size", "vocab")),
+        ("threads", c_int32),
+        ("eps", c_float),
+        ("unused", c_int32),
+        ("layer", POINTER(_Layer)),
+        ("embedding", _Matrix),
+        ("head", _Matrix),
+        *((name, c_void_p) for name in ("norm", "cos", "sin")),
+    )
+
+
+class _Step(ctypes.Structure):
+    _fields_ = (
+        ("ids", c_void_p),
+        *((name, c_int32) for name in ("num", "start", "capacity", "num_logits")),
+        *((name, c_void_p) for name in ("keys", "values", "logits")),
+    )
+
+
+def fits(shape: Shape) -> bool:
+    """Whether step.c can run a model of this shape."""
+    sizes = (shape.hidden, shape.inner, shape.head_size)
+    return all(size % MAX_LANES == 0 for size in sizes) and shape.head_size <= MAX_HEAD_SIZE
+
+
+class CompiledRunner:
+    """Runner over step.c."""
+
+    device = "cpu"
+    dtype = "int8"
+    kv_bytes = 4
+    draft_tokens = 5
+
+    def __init__(self, shape: Shape, get: Callable[..., Any], library: Path) -> None:
+        """`get` as for LlamaRunner, on the CPU. Raises OSError when the library cannot be loaded."""
+        self._shape = shape
+        self._library = _open(library)
+        self._lanes: int = self._library.step_lanes()
+        self._kept: list[object] = []
+        """What the C side points to."""
+        self._model = self._describe(get)
+        self.vocab_size = shape.vocab
+        self._pool = c_void_p(self._library.step_open(ctypes.byref(self._model), shape.positions))
+        if not self._pool:
+            raise MemoryError
+        # The threads end before the weights that they read go.
+        weakref.finalize(self, _close, self._library, self._pool, self._model, self._kept)
+
+    def new_kv(self) -> Store:
+        """An empty store, float32."""
+        return Store(torch.empty((self._shape.layers, self._shape.kv_heads, 0, self._shape.head_size)))
+
+    def kv_length(self, kv: Store) -> int:
+        """Number of ids stored."""
+        return kv.length
+
+    def crop(self, kv: Store, length: int) -> bool:
+        """Keep the first `length` ids: nothing moves."""
+        kv.length = min(kv.length, length)
+        return True
+
+    def fork(self, kv: Store, length: int) -> Store:
+        """Copy the first `length` ids' keys and values."""
+        return kv.copied(length)
+
+    def forward(self, ids: Sequence[int], kv: Store) -> Tensor:
+        """Append ids; float32 logits (vocab,) of the last one."""
+        for start in range(0, len(ids), PIECE):
+            logits = self._run(ids[start : start + PIECE], kv, 1)
+        return logits[0]
+
+    def verify(self, ids: Sequence[int], kv: Store) -> Tensor:
+        """Append at most PIECE ids; float32 logits (num ids, vocab), one row after each."""
+        return self._run(ids, kv, len(ids))
+
+    def _run(self, ids: Sequence[int], kv: Store, num_logits: int) -> Tensor:
+        end = kv.length + len(ids)
+        if end > self._shape.positions:
+            raise IndexError("more positions than the model has")
+        kv.reserve(end)
+        given = torch.tensor(list(ids), dtype=torch.int32)
+        if not 0 <= int(given.min()) <= int(given.max()) < self.vocab_size:
+            raise IndexError("a token id that the model does not have")
+        logits = torch.empty((num_logits, self._model.vocab))
+        step = _Step(
+            given.data_ptr(),
+            len(ids),
+            kv.length,
+            kv.keys.shape[2],
+            num_logits,
+            kv.keys.data_ptr(),
+            kv.values.data_ptr(),
+            logits.data_ptr(),
+        )
+        self._library.step_run(self._pool, ctypes.byref(step))
+        kv.length = end
+        return logits[:, : self.vocab_size]
+
+    # The weights, as C sees them
+
+    def _describe(self, get: Callable[..., Any]) -> _Model:
+        shape = self._shape
+        embedding = self._matrix([get("model.embed_tokens.weight", shape.vocab, shape.hidden)])
+        head = embedding if shape.is_tied else self._matrix([get("lm_head.weight", shape.vocab, shape.hidden)])
+        layers = (_Layer * shape.layers)(*(self._layer(get, number) for number in range(shape.layers)))
+        self._kept.append(layers)
+        cos, sin = rotations(shape, torch.empty(0))
+        sizes = (shape.layers, shape.hidden, shape.inner, shape.heads, shape.kv_heads, shape.head_size)
+        vocab = -(-shape.vocab // BLOCK) * BLOCK
+        norm = self._vector(get("model.norm.weight", shape.hidden))
+        ends = (norm, self._vector(cos), self._vector(sin))
+        return _Model(*sizes, vocab, torch.get_num_threads(), shape.eps, 0, layers, embedding, head, *ends)
+
+    def _layer(self, get: Callable[..., Any], number: int) -> _Layer:
+        shape, at = self._shape, f"model.layers.{number}."
+        q, kv, hidden = shape.heads * shape.head_size, shape.kv_heads * shape.head_size, shape.hidden
+        rows = {"q": q, "k": kv, "v": kv}
+        biases = [get(f"{at}self_attn.{name}_proj.bias", size, optional=True) for name, size in rows.items()]
+        return _Layer(
+            self._vector(get(at + "input_layernorm.weight", hidden)),
+            self._vector(get(at + "post_attention_layernorm.weight", hidden)),
+            self._matrix(get(f"{at}self_attn.{name}_proj.weight", size, hidden) for name, size in rows.items()),
+            self._matrix([get(at + "self_attn.o_proj.weight", hidden, q)]),
+            self._matrix(get(f"{at}mlp.{name}_proj.weight", shape.inner, hidden) for name in ("gate", "up")),
+            self._matrix([get(at + "mlp.down_proj.weight", hidden, shape.inner)]),
+            None if biases[0] is None else self._vector(torch.cat(biases)),
+            self._vector(get(at + "self_attn.o_proj.bias", hidden, optional=True)),
+            self._vector(get(at + "self_attn.q_norm.weight", shape.head_size, optional=True)),
+            self._vector(get(at + "self_attn.k_norm.weight", shape.head_size, optional=True)),
+        )
+
+    def _matrix(self, weights: Iterable[Tensor]) -> _Matrix:
+        small = [quantised(weight) for weight in weights]
+        whole = small[0] if len(small) == 1 else Int8(*(torch.cat(parts) for parts in zip(*small, strict=True)))
+        packed = _packed(whole, self._lanes)
+        self._kept.append(packed)
+        return _Matrix(packed.values.data_ptr(), packed.scales.data_ptr())
+
+    def _vector(self, weight: Tensor | None) -> int | None:
+        if weight is None:
+            return None
+        kept = weight.float().contiguous()
+        self._kept.append(kept)
+        return kept.data_ptr()
+
+
+def _packed(matrix: Int8, lanes: int) -> Int8:
+    """Values (rows / BLOCK, columns / lanes, BLOCK, lanes), as step.c reads them; rows of zeros fill the last block."""
+    rows, columns = matrix.values.shape
+    missing = -rows % BLOCK
+    values = torch.nn.functional.pad(matrix.values, (0, 0, 0, missing))
+    blocks = values.view(-1, BLOCK, columns // lanes, lanes).transpose(1, 2).contiguous()
+    return Int8(blocks, torch.nn.functional.pad(matrix.scales, (0, missing)))
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.step_open.restype, library.step_open.argtypes = c_void_p, (POINTER(_Model), c_int32)
+    library.step_run.restype, library.step_run.argtypes = None, (c_void_p, POINTER(_Step))
+    library.step_close.restype, library.step_close.argtypes = None, (c_void_p,)
+    return library
+
+
+def _close(library: ctypes.CDLL, pool: c_void_p, *_kept: object) -> None:
+    library.step_close(pool)

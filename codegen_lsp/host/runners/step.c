@@ -1,0 +1,514 @@
+/* One decode step of a Llama-family model on a CPU: int8 weights with one scale a row, float32 everything else.
+
+   Reading the weights is what a step costs, so they are read once, as bytes, for all of its 1 … MAX_TOKENS positions, and
+   widened in registers. Each (row, position) is one chain of fused multiply-adds in the same order whatever the number of
+   positions and threads: a draft that is verified gives bit for bit the logits of one position at a time.
+
+   Built by compiled.py with the machine's own C compiler; without one the torch path of llama.py does the same. */
+
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
+#include <immintrin.h>
+#endif
+
+#define MAX_TOKENS 128 /* positions of a step */
+#define TILE 6         /* positions that share what is read of a row */
+#define BLOCK 8        /* rows that lie interleaved in memory, a vector of each in turn: one stream, read straight on */
+#define AHEAD 2048     /* bytes that are fetched ahead of their use; twice and half of it are slower */
+#define SKEW 16        /* floats between rows of activations: rows a power of two apart would share few cache sets */
+#define PIECE 32       /* rows of a matrix that a thread takes at once */
+#define MAX_THREADS 64
+#define SPINS 2000
+#define TRIAL 32       /* steps from one trial to the next */
+
+/* -- vectors: LANES floats */
+
+#if defined(__AVX512F__)
+#define LANES 16
+typedef __m512 vec;
+static inline vec v_zero(void) { return _mm512_setzero_ps(); }
+static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vec a) { _mm512_storeu_ps(p, a); }
+static inline vec v_set(float a) { return _mm512_set1_ps(a); }
+static inline vec v_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vec v_widen(const int8_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+static inline float v_sum(vec a) { return _mm512_reduce_add_ps(a); }
+static inline void v_sum4(vec a, vec b, vec c, vec d, float *y) {
+    y[0] = v_sum(a), y[1] = v_sum(b), y[2] = v_sum(c), y[3] = v_sum(d);
+}
+static inline vec v_round(vec a) { return _mm512_roundscale_ps(a, 0); }
+static inline vec v_power(vec n) { /* 2^n for whole n */
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
+}
+static inline vec v_max(vec a, vec b) { return _mm512_max_ps(a, b); }
+#elif defined(__AVX2__) && defined(__FMA__)
+#define LANES 8
+typedef __m256 vec;
+static inline vec v_zero(void) { return _mm256_setzero_ps(); }
+static inline vec v_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void v_store(float *p, vec a) { _mm256_storeu_ps(p, a); }
+static inline vec v_set(float a) { return _mm256_set1_ps(a); }
+static inline vec v_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vec v_widen(const int8_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+static inline float v_sum(vec a) {
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
+}
+static inline void v_sum4(vec a, vec b, vec c, vec d, float *y) {
+    vec all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    _mm_storeu_ps(y, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+}
+static inline vec v_round(vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec v_power(vec n) { /* 2^n for whole n */
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+static inline vec v_max(vec a, vec b) { return _mm256_max_ps(a, b); }
+#else
+#define LANES 4
+typedef float vec __attribute__((vector_size(16)));
+typedef int8_t bytes4 __attribute__((vector_size(4)));
+static inline vec v_zero(void) { return (vec){0, 0, 0, 0}; }
+static inline vec v_load(const float *p) { vec a; memcpy(&a, p, sizeof a); return a; }
+static inline void v_store(float *p, vec a) { memcpy(p, &a, sizeof a); }
+static inline vec v_set(float a) { return (vec){a, a, a, a}; }
+static inline vec v_fma(vec a, vec b, vec c) { return a * b + c; }
+static inline vec v_widen(const int8_t *p) { bytes4 b; memcpy(&b, p, sizeof b); return __builtin_convertvector(b, vec); }
+static inline float v_sum(vec a) { return (a[0] + a[2]) + (a[1] + a[3]); }
+static inline void v_sum4(vec a, vec b, vec c, vec d, float *y) {
+    y[0] = v_sum(a), y[1] = v_sum(b), y[2] = v_sum(c), y[3] = v_sum(d);
+}
+static inline vec v_round(vec a) { return (vec){rintf(a[0]), rintf(a[1]), rintf(a[2]), rintf(a[3])}; }
+static inline vec v_power(vec n) { return (vec){ldexpf(1, n[0]), ldexpf(1, n[1]), ldexpf(1, n[2]), ldexpf(1, n[3])}; }
+static inline vec v_max(vec a, vec b) {
+    for (int c = 0; c < LANES; c++) a[c] = a[c] > b[c] ? a[c] : b[c];
+    return a;
+}
+#endif
+static inline vec v_mul(vec a, vec b) { return v_fma(a, b, v_zero()); }
+
+/* e^x for x <= 0: 2^n times a polynomial (Cephes' coefficients), within 2 units of the last place; 0 below e^-87. */
+static inline vec v_exp(vec x) {
+    x = v_max(x, v_set(-87.0f));
+    vec n = v_round(v_mul(x, v_set(1.44269504f)));
+    x = v_fma(n, v_set(-0.693359375f), x);
+    x = v_fma(n, v_set(2.12194440e-4f), x);
+    vec y = v_set(1.9875691500e-4f);
+    y = v_fma(y, x, v_set(1.3981999507e-3f));
+    y = v_fma(y, x, v_set(8.3334519073e-3f));
+    y = v_fma(y, x, v_set(4.1665795894e-2f));
+    y = v_fma(y, x, v_set(1.6666665459e-1f));
+    y = v_fma(y, x, v_set(5.0000001201e-1f));
+    y = v_fma(v_mul(y, x), x, v_fma(x, v_set(1.0f), v_set(1.0f)));
+    return v_mul(y, v_power(n));
+}
+
+/* -- the model, as compiled.py describes it with ctypes */
+
+typedef struct {
+    const int8_t *rows;   /* (num rows / BLOCK, columns / LANES, BLOCK, LANES) */
+    const float *scales;  /* (num rows,) */
+} Matrix;
+
+typedef struct {
+    const float *norm_in, *norm_mid;
+    Matrix qkv, out, up, down;      /* up: gate's rows, then up's */
+    const float *qkv_bias, *out_bias, *norm_q, *norm_k; /* or NULL */
+} Layer;
+
+typedef struct {
+    int32_t layers, hidden, inner, heads, kv_heads, head_size, vocab, threads; /* vocab: a multiple of BLOCK */
+    float eps;
+    int32_t unused;
+    const Layer *layer;
+    Matrix embedding, head;
+    const float *norm;
+    const float *cos, *sin;         /* (positions, head_size) */
+} Model;
+
+typedef struct {
+    const int32_t *ids;             /* (num,) */
+    int32_t num, start, capacity, num_logits;
+    float *keys, *values;           /* (layers, kv_heads, capacity, head_size) */
+    float *logits;                  /* (num_logits, vocab): of the last positions */
+} Step;
+
+typedef struct {
+    const Model *model;
+    float *x, *normed, *q, *mixed, *inner;  /* (MAX_TOKENS, …) */
+    float *scores;                          /* (threads, positions) */
+    int32_t num_scores;
+    const Step *step;
+    pthread_t thread[MAX_THREADS];
+    /* A barrier: spin a little, since the others are mostly about to come; then sleep, since they may not be running. */
+    atomic_int arrived, phase, sleepers;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    atomic_int next;                        /* the next piece of work of this phase */
+    int active;                             /* threads that take part in this step */
+    struct { double alone, together; int count; } cost[TILE + 2]; /* seconds a position, by positions; the last: more */
+    atomic_int turn;                        /* counts steps; workers wait for it to change */
+    atomic_int is_stopping;
+} Pool;
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void await(Pool *pool, atomic_int *value, int old) {
+    for (int spin = 0; spin < SPINS; spin++) {
+        if (atomic_load_explicit(value, memory_order_acquire) != old) return;
+        relax();
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(value) == old) pthread_cond_wait(&pool->changed, &pool->lock);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void advance(Pool *pool, atomic_int *value) {
+    atomic_fetch_add(value, 1);
+    if (atomic_load(&pool->sleepers)) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->changed);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+static void barrier(Pool *pool) {
+    int phase = atomic_load_explicit(&pool->phase, memory_order_acquire);
+    if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->active) {
+        atomic_store(&pool->arrived, 0);
+        atomic_store(&pool->next, 0);
+        advance(pool, &pool->phase);
+    } else {
+        await(pool, &pool->phase, phase);
+    }
+}
+
+static inline int take(Pool *pool) { return atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed); }
+
+/* -- arithmetic */
+
+/* y[t * stride + r] = scales[r] * row r . x[t] for R rows of a block, whose first vector is at `w`, and T positions. */
+static inline __attribute__((always_inline)) void rows_of_block(
+    const int R, const int T, const int8_t *w, const float *scales, int columns, const float *x, int wide, float *y,
+    int stride
+) {
+    vec sum[BLOCK][TILE];
+    for (int r = 0; r < R; r++)
+        for (int t = 0; t < T; t++) sum[r][t] = v_zero();
+    for (int c = 0; c < columns; c += LANES, w += BLOCK * LANES) {
+        __builtin_prefetch(w + AHEAD);
+        vec each[TILE];
+        for (int t = 0; t < T; t++) each[t] = v_load(x + (size_t)t * wide + c);
+        for (int r = 0; r < R; r++) {
+            vec v = v_widen(w + r * LANES);
+            for (int t = 0; t < T; t++) sum[r][t] = v_fma(v, each[t], sum[r][t]);
+        }
+    }
+    for (int r = 0; r < R; r++)
+        for (int t = 0; t < T; t++) y[(size_t)t * stride + r] = scales[r] * v_sum(sum[r][t]);
+}
+
+/* As many rows at once as keep the vector registers filled with sums. */
+#define ROWS(R, T)                                                                                           \
+    for (; r + R <= BLOCK; r += R)                                                                           \
+        rows_of_block(R, T, w + r * LANES, scales + r, columns, x, wide, y + n + r, stride);                 \
+    if (r < BLOCK)                                                                                           \
+        rows_of_block(BLOCK % R ? BLOCK % R : 1, T, w + r * LANES, scales + r, columns, x, wide, y + n + r, stride);
+
+/* y (T, stride) = `num` rows of a matrix, from `first` on, times x (T, wide); both multiples of BLOCK. */
+static void multiply(
+    Matrix m, int first, int num, int columns, const float *x, int wide, int T, float *y, int stride
+) {
+    for (int done = 0; T > 0; T -= done, x += (size_t)done * wide, y += (size_t)done * stride) {
+        done = T < TILE ? T : T == 8 ? 4 : TILE;
+        for (int n = 0; n < num; n += BLOCK) {
+            const int8_t *w = m.rows + (size_t)(first + n) * columns;
+            const float *scales = m.scales + first + n;
+            int r = 0;
+            switch (done) {
+                case 1: ROWS(8, 1) break;
+                case 2: ROWS(4, 2) break;
+                case 3: ROWS(4, 3) break;
+                case 4: ROWS(3, 4) break;
+                case 5: ROWS(2, 5) break;
+                default: ROWS(2, 6) break;
+            }
+        }
+    }
+}
+
+static void rms_norm(const float *x, const float *weight, int size, float eps, float *y) {
+    vec sum = v_zero();
+    for (int c = 0; c < size; c += LANES) sum = v_fma(v_load(x + c), v_load(x + c), sum);
+    vec scale = v_set(1.0f / sqrtf(v_sum(sum) / size + eps));
+    for (int c = 0; c < size; c += LANES) v_store(y + c, v_mul(v_mul(v_load(x + c), scale), v_load(weight + c)));
+}
+
+static void rotate(float *x, const float *cos, const float *sin, int size) {
+    int half = size / 2;
+    for (int c = 0; c < half; c++) {
+        float left = x[c], right = x[c + half];
+        x[c] = left * cos[c] - right * sin[c];
+        x[c + half] = right * cos[c + half] + left * sin[c + half];
+    }
+}
+
+/* One head's attention over `length` positions: q (size,), keys and values (length, size).
+   `scores` has room for `length` rounded up to whole vectors. */
+static void attend(
+    const float *q, const float *keys, const float *values, int length, int size, float *scores, float *y
+) {
+    float top = -INFINITY;
+    vec scale = v_set(1.0f / sqrtf((float)size)), total = v_zero();
+    int padded = (length + LANES - 1) / LANES * LANES;
+    for (int n = 0; n < padded; n += 4) {
+        vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+        const float *key[4];
+        for (int k = 0; k < 4; k++) key[k] = keys + (size_t)(n + k < length ? n + k : 0) * size;
+        for (int c = 0; c < size; c += LANES)
+            for (int k = 0; k < 4; k++) sum[k] = v_fma(v_load(q + c), v_load(key[k] + c), sum[k]);
+        v_sum4(sum[0], sum[1], sum[2], sum[3], scores + n);
+    }
+    for (int n = length; n < padded; n++) scores[n] = -INFINITY;
+    for (int n = 0; n < length; n++) top = scores[n] > top ? scores[n] : top;
+    vec highest = v_mul(v_set(-top), scale);
+    for (int n = 0; n < padded; n += LANES) v_store(scores + n, v_exp(v_fma(v_load(scores + n), scale, highest)));
+    for (int n = length; n < padded; n++) scores[n] = 0.0f;
+    for (int n = 0; n < padded; n += LANES) total = v_fma(v_load(scores + n), v_set(1.0f), total);
+    vec share = v_set(1.0f / v_sum(total));
+    for (int c = 0; c < size; c += 8 * LANES) {
+        int lanes = size - c < 8 * LANES ? (size - c) / LANES : 8;
+        vec sum[8];
+        for (int k = 0; k < 8; k++) sum[k] = v_zero();
+        if (lanes == 8)
+            for (int n = 0; n < length; n++)
+                for (int k = 0; k < 8; k++)
+                    sum[k] = v_fma(v_set(scores[n]), v_load(values + (size_t)n * size + c + k * LANES), sum[k]);
+        else
+            for (int n = 0; n < length; n++)
+                for (int k = 0; k < lanes; k++)
+                    sum[k] = v_fma(v_set(scores[n]), v_load(values + (size_t)n * size + c + k * LANES), sum[k]);
+        for (int k = 0; k < lanes; k++) v_store(y + c + k * LANES, v_mul(sum[k], share));
+    }
+}
+
+/* -- phases of a layer; each thread runs all of them and takes pieces of work */
+
+static void project(Pool *pool, const Layer *layer, int number) {
+    const Model *m = pool->model;
+    const Step *s = pool->step;
+    int size = m->head_size, units = m->heads + 2 * m->kv_heads, wide = m->heads * size;
+    float part[MAX_TOKENS * 256];
+    for (int unit; (unit = take(pool)) < units;) {
+        multiply(layer->qkv, unit * size, size, m->hidden, pool->normed, m->hidden + SKEW, s->num, part, size);
+        for (int t = 0; t < s->num; t++) {
+            float *row = part + t * size;
+            size_t place = (size_t)(s->start + t) * size;
+            if (layer->qkv_bias)
+                for (int c = 0; c < size; c++) row[c] += layer->qkv_bias[unit * size + c];
+            if (unit < m->heads + m->kv_heads) {
+                const float *norm = unit < m->heads ? layer->norm_q : layer->norm_k;
+                if (norm) rms_norm(row, norm, size, m->eps, row);
+                rotate(row, m->cos + place, m->sin + place, size);
+            }
+            if (unit < m->heads) {
+                memcpy(pool->q + (size_t)t * wide + unit * size, row, size * sizeof(float));
+                continue;
+            }
+            int is_value = unit >= m->heads + m->kv_heads, head = (unit - m->heads) % m->kv_heads;
+            size_t at = ((size_t)number * m->kv_heads + head) * s->capacity * size + place;
+            memcpy((is_value ? s->values : s->keys) + at, row, size * sizeof(float));
+        }
+    }
+}
+
+static void mix(Pool *pool, int number, int worker) {
+    const Model *m = pool->model;
+    const Step *s = pool->step;
+    int size = m->head_size, wide = m->heads * size, group = m->heads / m->kv_heads;
+    for (int unit; (unit = take(pool)) < m->heads * s->num;) {
+        int head = unit / s->num, t = unit % s->num;
+        size_t at = ((size_t)number * m->kv_heads + head / group) * s->capacity * size;
+        attend(pool->q + (size_t)t * wide + head * size, s->keys + at, s->values + at, s->start + t + 1, size,
+               pool->scores + (size_t)worker * pool->num_scores, pool->mixed + (size_t)t * (wide + SKEW) + head * size);
+    }
+}
+
+/* x += rows of a matrix times `in`. */
+static void add(Pool *pool, Matrix matrix, const float *bias, const float *in, int columns) {
+    int hidden = pool->model->hidden, T = pool->step->num;
+    float part[MAX_TOKENS * PIECE];
+    for (int unit; (unit = take(pool)) * PIECE < hidden;) {
+        int first = unit * PIECE, num = hidden - first < PIECE ? hidden - first : PIECE;
+        multiply(matrix, first, num, columns, in, columns + SKEW, T, part, PIECE);
+        for (int t = 0; t < T; t++)
+            for (int r = 0; r < num; r++)
+                pool->x[(size_t)t * hidden + first + r] += part[t * PIECE + r] + (bias ? bias[first + r] : 0.0f);
+    }
+}
+
+static void gate(Pool *pool, const Layer *layer) {
+    const Model *m = pool->model;
+    int T = pool->step->num, inner = m->inner;
+    float opened[MAX_TOKENS * PIECE], part[MAX_TOKENS * PIECE];
+    for (int unit; (unit = take(pool)) * PIECE < inner;) {
+        int first = unit * PIECE, num = inner - first < PIECE ? inner - first : PIECE;
+        multiply(layer->up, first, num, m->hidden, pool->normed, m->hidden + SKEW, T, opened, PIECE);
+        multiply(layer->up, inner + first, num, m->hidden, pool->normed, m->hidden + SKEW, T, part, PIECE);
+        for (int t = 0; t < T; t++)
+            for (int r = 0; r < num; r += LANES) {
+                /* a * sigmoid(a) = a * e / (1 + e), with e = e^-|a| turned round where a > 0 */
+                vec a = v_load(opened + t * PIECE + r), e = v_exp(v_mul(v_max(a, v_mul(a, v_set(-1.0f))), v_set(-1.0f)));
+                for (int k = 0; k < LANES; k++) {
+                    float low = e[k], sigmoid = a[k] < 0 ? low / (1.0f + low) : 1.0f / (1.0f + low);
+                    pool->inner[(size_t)t * (inner + SKEW) + first + r + k] = a[k] * sigmoid * part[t * PIECE + r + k];
+                }
+            }
+    }
+}
+
+static void read_out(Pool *pool) {
+    const Model *m = pool->model;
+    const Step *s = pool->step;
+    int skipped = s->num - s->num_logits;
+    for (int unit; (unit = take(pool)) * 4 * PIECE < m->vocab;) {
+        int first = unit * 4 * PIECE, num = m->vocab - first < 4 * PIECE ? m->vocab - first : 4 * PIECE;
+        multiply(m->head, first, num, m->hidden, pool->normed + (size_t)skipped * (m->hidden + SKEW), m->hidden + SKEW,
+                 s->num_logits, s->logits + first, m->vocab);
+    }
+}
+
+/* Each position is a piece of work. */
+static void norm_all(Pool *pool, const float *weight) {
+    const Model *m = pool->model;
+    for (int t; (t = take(pool)) < pool->step->num;)
+        rms_norm(pool->x + (size_t)t * m->hidden, weight, m->hidden, m->eps, pool->normed + (size_t)t * (m->hidden + SKEW));
+}
+
+static void run(Pool *pool, int worker) {
+    const Model *m = pool->model;
+    const Step *s = pool->step;
+    for (int t; (t = take(pool)) < s->num;) {
+        int id = s->ids[t];
+        const int8_t *w = m->embedding.rows + (size_t)(id / BLOCK * BLOCK) * m->hidden + id % BLOCK * LANES;
+        float *x = pool->x + (size_t)t * m->hidden;
+        for (int c = 0; c < m->hidden; c += LANES, w += BLOCK * LANES)
+            v_store(x + c, v_mul(v_widen(w), v_set(m->embedding.scales[id])));
+        rms_norm(x, m->layer[0].norm_in, m->hidden, m->eps, pool->normed + (size_t)t * (m->hidden + SKEW));
+    }
+    barrier(pool);
+    for (int number = 0; number < m->layers; number++) {
+        const Layer *layer = m->layer + number;
+        project(pool, layer, number);
+        barrier(pool);
+        mix(pool, number, worker);
+        barrier(pool);
+        add(pool, layer->out, layer->out_bias, pool->mixed, m->heads * m->head_size);
+        barrier(pool);
+        norm_all(pool, layer->norm_mid);
+        barrier(pool);
+        gate(pool, layer);
+        barrier(pool);
+        add(pool, layer->down, NULL, pool->inner, m->inner);
+        barrier(pool);
+        norm_all(pool, number + 1 < m->layers ? layer[1].norm_in : m->norm);
+        barrier(pool);
+    }
+    read_out(pool);
+    barrier(pool);
+}
+
+typedef struct { Pool *pool; int worker; } Worker;
+
+static void *work(void *argument) {
+    Worker own = *(Worker *)argument;
+    free(argument);
+    for (int turn = 0;; turn++) {
+        await(own.pool, &own.pool->turn, turn);
+        if (atomic_load(&own.pool->is_stopping)) return NULL;
+        run(own.pool, own.worker);
+    }
+}
+
+/* -- what compiled.py calls */
+
+int step_lanes(void) { return LANES; }
+
+static float *floats(size_t rows, size_t columns) { return malloc(sizeof(float) * rows * columns); }
+
+Pool *step_open(const Model *model, int positions) {
+    Pool *pool = calloc(1, sizeof(Pool));
+    if (!pool) return NULL;
+    size_t wide = (size_t)model->heads * model->head_size;
+    pool->model = model;
+    pool->num_scores = (positions + LANES - 1) / LANES * LANES;
+    pool->x = floats(MAX_TOKENS, model->hidden);
+    pool->normed = floats(MAX_TOKENS, model->hidden + SKEW);
+    pool->q = floats(MAX_TOKENS, wide);
+    pool->mixed = floats(MAX_TOKENS, wide + SKEW);
+    pool->inner = floats(MAX_TOKENS, model->inner + SKEW);
+    pool->scores = floats(model->threads, pool->num_scores);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
+    for (int n = 1; n < model->threads; n++) {
+        Worker *worker = malloc(sizeof(Worker));
+        *worker = (Worker){pool, n};
+        pthread_create(&pool->thread[n], NULL, work, worker);
+    }
+    return pool;
+}
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+/* Two processors may be one core's two halves, or busy with something else: then a step is faster alone, since nobody
+   waits for anybody. What is faster is measured all the time, the other way tried now and then. */
+static int is_better_together(Pool *pool, int kind) {
+    double alone = pool->cost[kind].alone, together = pool->cost[kind].together;
+    if (pool->model->threads == 1 || !alone) return 0;
+    if (!together) return 1;
+    int is_better = together < 0.9 * alone, is_trial = ++pool->cost[kind].count % TRIAL == 0;
+    return is_better ^ is_trial;
+}
+
+void step_run(Pool *pool, const Step *step) {
+    int kind = step->num <= TILE ? step->num : TILE + 1, together = is_better_together(pool, kind);
+    double began = seconds();
+    pool->step = step;
+    pool->active = together ? pool->model->threads : 1;
+    atomic_store(&pool->next, 0);
+    if (together) advance(pool, &pool->turn);
+    run(pool, 0);
+    double *mean = together ? &pool->cost[kind].together : &pool->cost[kind].alone;
+    double cost = (seconds() - began) / step->num;
+    *mean = *mean ? 0.75 * *mean + 0.25 * cost : cost;
+}
+
+void step_close(Pool *pool) {
+    atomic_store(&pool->is_stopping, 1);
+    advance(pool, &pool->turn);
+    for (int n = 1; n < pool->model->threads; n++) pthread_join(pool->thread[n], NULL);
+    free(pool->x), free(pool->normed), free(pool->q), free(pool->mixed), free(pool->inner), free(pool->scores);
+    free(pool);
+}
