@@ -143,6 +143,8 @@ class SamplingParams:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    is_background: bool = False
+    """Nobody waits for it: an engine that can does everything else first."""
 
 
 class StopReason(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -55,6 +55,10 @@ class Options:
     """Mean token probability below which nothing is offered; an engine that gives none is not judged."""
     heal: bool = True
     """Let the engine take back half a token in the middle of a line."""
+    is_background: bool = False
+    """Nobody waits for it."""
+    only_prefill: bool = False
+    """Ask for nothing, so that the engine has the prompt when something is asked for here."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,11 @@ async def complete(
     tree: Tree | None = None,
     trace: Trace | None = None,
     clock: Clock = time.perf_counter,
+    on_text: Callable[[str], None] | None = None,
 ) -> Completion:
     """The completion at a cursor. `tree` is of `snapshot.text`; parsed here when there is none.
+
+    `on_text` is given the answer's text as it comes, before anything is done to it.
 
     Never raises for any text; engine errors (EngineUnavailable, EngineFailed) and cancellation pass through, and close
     the stream on their way.
@@ -140,12 +147,15 @@ async def complete(
         )
     with watch.stage("prompt"):
         prompt = render(context, fmt, tokenizer)
-    params = SamplingParams(max_tokens, options.temperature, options.top_p, options.seed)
+    num_asked = 0 if options.only_prefill else max_tokens
+    params = SamplingParams(
+        num_asked, options.temperature, options.top_p, options.seed, is_background=options.is_background
+    )
     heal = options.heal and bool(context.prefix.rpartition("\n")[2].strip(" \t"))
     stream, answer = Stream(intent, Site.of(snapshot, intent, tree)), _Answer()
     with watch.stage("generate"):
         deltas = engine.generate(prompt, params, document=snapshot.uri or snapshot.path, heal=heal)
-        await _read(deltas, stream, answer)
+        await _read(deltas, stream, answer, on_text)
     with watch.stage("postprocess"):
         completion = _finish(_Request(snapshot, intent, tree, prompt, options), stream, answer)
     completion = replace(completion, timings_ms=watch.totals())
@@ -183,11 +193,15 @@ async def complete_text(  # noqa: PLR0917 - as complete(), with two texts for th
     return edit.text if edit else "", completion
 
 
-async def _read(deltas: AsyncGenerator[Delta, None], stream: Stream, answer: _Answer) -> None:
+async def _read(
+    deltas: AsyncGenerator[Delta, None], stream: Stream, answer: _Answer, on_text: Callable[[str], None] | None
+) -> None:
     """Feed the stream until it has enough; closing the generator, which cancels the generation, whatever happens."""
     async with aclosing(deltas):
         async for delta in deltas:
             answer.take(delta)
+            if on_text is not None:
+                on_text(delta.text)
             if delta.text and stream.feed(delta.text):
                 break
 

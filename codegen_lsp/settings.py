@@ -52,12 +52,14 @@ class CompletionSettings:
     temperature: float = 0.0
     trigger: Trigger = Trigger.AUTOMATIC
     """INVOKED: requests that the editor makes on its own get an empty answer."""
-    debounce_ms: float = 30.0
-    """Milliseconds an automatic request waits for the next keystroke."""
+    debounce_ms: float = 5.0
+    """Milliseconds an automatic request waits for the next one: a key held down, several changes at once."""
     min_confidence: float = 0.0
     """Mean token probability, 0 to 1, below which nothing is offered."""
     hide_unsure: bool = True
     """Do not show unasked what the model is usually wrong about (ModelInfo.sure_from)."""
+    look_ahead: bool = True
+    """Use pauses to find out what comes after a suggestion, and to let the model read where the cursor is."""
 
 
 @dataclass(frozen=True)
@@ -217,4 +219,5 @@ RULES: Mapping[str, Rule] = {
     "debounce_ms": Rule("completion", _number(0, 10_000), max),
     "min_confidence": Rule("completion", _number(0, 1), max),
     "hide_unsure": Rule("completion", _flag, lambda mine, theirs: mine or theirs),
+    "look_ahead": Rule("completion", _flag, lambda mine, theirs: mine and theirs),
 }

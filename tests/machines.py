@@ -22,6 +22,7 @@ from codegen_lsp.host.cache import KVCache
 from codegen_lsp.host.decode import Machine, decode
 from codegen_lsp.host.load import Loaded, load
 from codegen_lsp.host.params import Request
+from codegen_lsp.host.runners import Part
 
 KINDS = ("llama", "wide", "qwen2", "qwen3", "gpt2", "mistral")
 CODE = [word for word in WORDS.split() if word not in ("False", "int")]
@@ -84,21 +85,16 @@ class SlowRunner:
         self._runner = runner
         self._delay = delay
         self.num_forwards = 0
-        self.draft_tokens = 0
+        self.draft_tokens = (0, 0)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)
 
-    def forward(self, ids: Sequence[int], kv: Any) -> torch.Tensor:
-        return self._run(self._runner.forward, ids, kv)
-
-    def verify(self, ids: Sequence[int], kv: Any) -> torch.Tensor:
-        return self._run(self._runner.verify, ids, kv)
-
-    def _run(self, call: Callable[..., torch.Tensor], ids: Sequence[int], kv: Any) -> torch.Tensor:
+    def run(self, parts: Sequence[Part]) -> list[torch.Tensor]:
         self.num_forwards += 1
         time.sleep(self._delay)
-        return call(ids, kv)
+        found: list[torch.Tensor] = self._runner.run(parts)
+        return found
 
 
 def slow(loaded: Loaded, delay: float = 0.0) -> tuple[Loaded, SlowRunner]:

@@ -13,6 +13,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from codegen_lsp import registry
+from codegen_lsp.host.load import load
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training import bits, calibration, evaluate, exam, samples, storage, tasks
 from codegen_lsp.training.exercises import idioms
@@ -188,13 +190,13 @@ def some_exercises():
 
 
 def test_an_answer_right_up_to_a_name_passes_when_mended(monkeypatch):
-    def misspelt(_model, _tokenizer, sample, *_):
+    def misspelt(_loaded, sample, *_):
         (params,) = re.findall(r"def \w+\((.*?)\)", sample.prefix + sample.middle) or [""]
         name = re.split(r"\W", params)[0]
         return [(re.sub(rf"\b{name}\b", "unheard", sample.middle) if name in sample.prefix else "", 0.5)]
 
     monkeypatch.setattr(exam, "answers", misspelt)
-    marks = list(exam.examine(None, None, some_exercises(), num=8, seed=1))
+    marks = list(exam.examine(None, some_exercises(), num=8, seed=1))
     asked = [mark for mark in marks if mark.way == "names"]
     assert any(mark.mended for mark in asked)
     assert not any(mark.passed for mark in asked)
@@ -203,13 +205,12 @@ def test_an_answer_right_up_to_a_name_passes_when_mended(monkeypatch):
 def test_some_questions_are_sampled_too(monkeypatch):
     monkeypatch.setattr(exam, "MAX_NEW_TOKENS", 12)
     exercises = some_exercises()
-    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
-    tokenizer = FileTokenizer((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
+    loaded = load(registry.find(str(MODEL)))
     how = {"num": 3, "seed": 1, "samples": 2, "num_sampled": 1}
-    marks = list(exam.examine(model, tokenizer, exercises, **how))
+    marks = list(exam.examine(loaded, exercises, **how))
     assert [mark.way for mark in marks] == [
         way for way in ("combination", "phrasing", "both", "names") for _ in range(3)
     ]
     assert [mark.num_sampled for mark in marks] == [2, 0, 0] * 4
     assert all(mark.sampled_passed <= mark.num_sampled for mark in marks)
-    assert marks == list(exam.examine(model, tokenizer, exercises, **how)), "the seed decides"
+    assert marks == list(exam.examine(loaded, exercises, **how)), "the seed decides"

@@ -23,6 +23,7 @@ from codegen_lsp import registry
 from codegen_lsp.errors import ModelError
 from codegen_lsp.host.app import Host, _json_errors, make_app
 from codegen_lsp.host.load import Loaded
+from codegen_lsp.host.runners import Part
 
 pytest_plugins = ["machines"]
 
@@ -91,7 +92,7 @@ async def test_completion_and_stream_agree(client: Client, loaded: Loaded) -> No
     assert events[-1]["choices"] == []
     assert events[-1]["usage"]["prompt_tokens_details"]["cached_tokens"] == 19
     # The first answer is the second one's draft.
-    assert events[-1]["usage"]["completion_tokens_details"]["accepted_prediction_tokens"] > 5
+    assert events[-1]["usage"]["completion_tokens_details"]["accepted_prediction_tokens"] >= 3
 
 
 async def test_text_prompt_and_suffix(client: Client, loaded: Loaded) -> None:
@@ -280,10 +281,10 @@ async def test_a_newer_request_pre_empts(tmp_path: Path, folders: dict[str, Path
 async def test_a_failing_generation_is_a_500_and_the_next_is_served(
     client: Client, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(ids: Sequence[int], kv: Any) -> torch.Tensor:
+    def fail(parts: Sequence[Part]) -> list[torch.Tensor]:
         raise torch.OutOfMemoryError("secret text")
 
-    monkeypatch.setattr(loaded.machine.runner, "forward", fail)
+    monkeypatch.setattr(loaded.machine.runner, "run", fail)
     status, body = await client.post(prompt=PROMPT)
     assert status == 500
     assert "out of memory" in body["error"]["message"]

@@ -15,10 +15,11 @@ from tiny import CONTEXT, make_tiny
 
 from codegen_lsp import registry
 from codegen_lsp.errors import ModelError
-from codegen_lsp.host.cache import common_prefix
+from codegen_lsp.host.cache import Forward, common_prefix, run
 from codegen_lsp.host.decode import CHUNK, decode
 from codegen_lsp.host.load import Loaded, _weights, load, load_compiled, load_model, load_runner
 from codegen_lsp.host.params import Request
+from codegen_lsp.host.runners import Part, forward
 from codegen_lsp.host.runners.build import Build
 from codegen_lsp.host.runners.general import GeneralRunner
 from codegen_lsp.host.runners.int8 import quantised
@@ -106,7 +107,7 @@ def test_the_fast_path_equals_transformers(kind: str, folders: dict[str, Path]) 
                 assert fast.crop(stores[0], kept)
                 assert general.crop(stores[1], kept)
         ids = [rng.randrange(400) for _ in range(rng.choice([1, 1, 2, 30]))]
-        ours, theirs = fast.forward(ids, stores[0]), general.forward(ids, stores[1])
+        ours, theirs = forward(fast, ids, stores[0]), forward(general, ids, stores[1])
         torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
         assert fast.kv_length(stores[0]) == general.kv_length(stores[1])
 
@@ -127,8 +128,11 @@ def test_the_compiled_step_equals_torch_on_its_weights(kind: str, compiled_runne
                 assert compiled.crop(stores[0], kept)
                 assert widened.crop(stores[1], kept)
         ids = [rng.randrange(400) for _ in range(rng.choice([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 30]))]
-        call = rng.choice(["forward", "verify"])
-        ours, theirs = (getattr(runner, call)(ids, kv) for runner, kv in zip((compiled, widened), stores, strict=True))
+        num_logits = rng.randint(1, len(ids))
+        ours, theirs = (
+            runner.run([Part(ids, kv, num_logits)])[0] for runner, kv in zip((compiled, widened), stores, strict=True)
+        )
+        assert ours.shape == (num_logits, compiled.vocab_size)
         torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
         assert compiled.kv_length(stores[0]) == widened.kv_length(stores[1])
 
@@ -146,11 +150,15 @@ def test_the_compiled_step_gives_the_same_bits_however_it_is_cut(
     assert other is not None
     rng, ids = random.Random(threads), [random.Random(5).randrange(400) for _ in range(200)]
     whole = compiled.new_kv()
-    expected = torch.cat([compiled.verify(ids[:128], whole), compiled.verify(ids[128:], whole)])
+    (expected,) = compiled.run([Part(ids, whole, len(ids))])
     kv, done = other.new_kv(), 0
     while done < len(ids):
         size = rng.randint(1, 9)
-        got = other.verify(ids[done : done + size], kv)
+        # Beside others' positions, in any order.
+        beside = [Part([rng.randrange(400)] * rng.randint(1, 4), other.new_kv()) for _ in range(rng.randrange(3))]
+        parts = [*beside, Part(ids[done : done + size], kv, size)]
+        rng.shuffle(parts)
+        got = next(rows for part, rows in zip(parts, other.run(parts), strict=True) if part.kv is kv)
         assert torch.equal(got, expected[done : done + size])
         done += size
 
@@ -188,7 +196,7 @@ def test_what_the_compiled_step_refuses(compiled_runners: dict[str, Any]) -> Non
     kv = compiled.new_kv()
     for ids in ([-1], [compiled.vocab_size], [5] * 300):
         with pytest.raises(IndexError):
-            compiled.forward(ids, kv)
+            forward(compiled, ids, kv)
     assert kv.length <= CONTEXT
 
 
@@ -228,7 +236,7 @@ def test_match_never_mutates_and_never_takes_the_last_token(loaded: Loaded) -> N
 def test_a_locked_slot_is_left_alone(loaded: Loaded) -> None:
     cache, ids = loaded.machine.cache, list(range(20, 40))
     with cache.use(ids, "a") as first:
-        first.forward(loaded.machine.runner, ids)
+        run(loaded.machine.runner, [Forward(first, ids)])
         assert cache.match(ids, "b").slot is None
         with cache.use(ids, "b") as second:
             assert second is not first
@@ -260,13 +268,13 @@ def test_least_recently_used_goes_first(loaded_models: dict[str, Loaded]) -> Non
 def test_a_failed_forward_drops_its_slot(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = loaded.machine
     ask(machine, range(20, 40))
-    real = machine.runner.forward
+    real = machine.runner.run
 
-    def fail(ids: Sequence[int], kv: Any) -> torch.Tensor:
-        real(ids, kv)
+    def fail(parts: Sequence[Part]) -> list[torch.Tensor]:
+        real(parts)
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(machine.runner, "forward", fail)
+    monkeypatch.setattr(machine.runner, "run", fail)
     with pytest.raises(RuntimeError):
         ask(machine, range(20, 45))
     monkeypatch.undo()

@@ -13,10 +13,12 @@ from scripted_server import Script, ScriptedEngine
 
 from codegen_lsp.core import Completion, Snapshot, StopReason, Trigger
 from codegen_lsp.errors import EngineFailed
+from codegen_lsp.server import generations as generations_module
+from codegen_lsp.server import session as session_module
 from codegen_lsp.server.convert import Selected, inline_items
 from codegen_lsp.server.documents import Change, Document
 from codegen_lsp.server.door import Client
-from codegen_lsp.server.model import Loaded, State
+from codegen_lsp.server.model import State
 from codegen_lsp.server.session import MAX_PATH, Purpose, Session
 from codegen_lsp.server.suggestions import Suggestions
 from codegen_lsp.settings import Settings
@@ -133,7 +135,13 @@ class Bench:
         self.error: Exception | None = None
         self.editor = FakeEditor()
         self.engines: list[ScriptedEngine] = []
-        monkeypatch.setattr(Session, "_complete", lambda _, ask, loaded: self.complete(ask.snapshot, loaded))
+        self.hear: Callable[[str], None] = lambda text: None
+        self.how: list[dict[str, bool]] = []
+        self.num_ended = 0
+        monkeypatch.setattr(session_module, "AHEAD_AFTER_S", 60.0)
+        monkeypatch.setattr(
+            Session, "_complete", lambda _, ask, loaded, hear, **how: self.complete(ask.snapshot, hear, how)
+        )
         self.session = Session(Client(options=options), self.editor, lambda _: self.engine(script))
         self.session.open(URI, "python", 1, "x = \n")
 
@@ -141,9 +149,16 @@ class Bench:
         self.engines.append(ScriptedEngine(script))
         return self.engines[-1]
 
-    async def complete(self, snapshot: Snapshot, loaded: Loaded) -> Completion:
+    async def complete(
+        self, snapshot: Snapshot, hear: Callable[[str], None] | None, how: dict[str, bool]
+    ) -> Completion:
         self.num_asked += 1
-        await self.gate.wait()
+        self.hear = hear or self.hear
+        self.how.append(how)
+        try:
+            await self.gate.wait()
+        finally:
+            self.num_ended += 1
         if self.error:
             raise self.error
         return Completion(insertion(snapshot, self.answer), self.answer, StopReason.END, 0.5)
@@ -189,6 +204,95 @@ async def test_an_answer_is_kept_when_its_beginning_was_typed_meanwhile(monkeypa
     bench.gate.set()
     offer = await asked
     assert offer.edit.apply(bench.session.documents[URI].text) == "x = foo(1)\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "typed", "num_asked"), [("fo", "f", 1), ("", "fo", 1), ("f", "foo", 1), ("fo", "fx", 2), ("", "g", 2)]
+)
+async def test_a_call_goes_on_while_what_it_says_is_typed(
+    monkeypatch: pytest.MonkeyPatch, said: str, typed: str, num_asked: int
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.gate.clear()
+    older = bench.suggest(4)
+    await bench.begun(1)
+    bench.hear(said)
+    bench.type(4, typed)
+    newer = bench.suggest(4 + len(typed))
+    assert await asyncio.wait_for(older, 1) is None
+    if said and num_asked == 2:
+        await bench.begun(2)  # at once: what it has said is something else
+    else:
+        await asyncio.sleep(0.05)
+        assert bench.num_asked == 1
+        bench.hear("foo(1)"[len(said) :])
+    if num_asked == 2:
+        await bench.begun(2)
+    bench.gate.set()
+    offer = await newer
+    assert bench.num_asked == num_asked
+    written = offer.edit.apply(bench.session.documents[URI].text)
+    assert written == ("x = foo(1)\n" if num_asked == 1 else f"x = {typed}foo(1)\n")
+
+
+async def test_a_call_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generations_module, "GRACE_S", 0.03)
+    bench = Bench(monkeypatch)
+    bench.gate.clear()
+    cancelled = bench.suggest(4)
+    await bench.begun(1)
+    cancelled.cancel()
+    await asyncio.sleep(0.01)
+    bench.type(4, "f")
+    again = bench.suggest(5)
+    await asyncio.sleep(0.05)
+    assert (bench.num_asked, bench.num_ended) == (1, 0), "the next request has come in time"
+    again.cancel()
+    await asyncio.sleep(0.06)
+    assert bench.num_ended == 1
+
+
+async def test_what_follows_an_accepted_suggestion_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    monkeypatch.setattr(session_module, "AHEAD_AFTER_S", 0.02)
+    offer = await bench.suggest(4, Trigger.AUTOMATIC)
+    bench.answer = "; y"
+    await bench.begun(2)
+    assert bench.how[1] == {"is_background": True, "only_prefill": False}
+    bench.type(4, offer.edit.text)
+    assert (await bench.suggest(10, Trigger.AUTOMATIC)).edit.text == "; y"
+    assert bench.num_asked <= 3, "the second one's successor, perhaps, but not itself"
+
+
+async def test_looking_ahead_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    monkeypatch.setattr(session_module, "AHEAD_AFTER_S", 0.0)
+    assert await bench.suggest(4) is not None
+    bench.gate.clear()
+    await bench.begun(2)
+    bench.type(4, "?")
+    asked = bench.suggest(5)
+    await bench.begun(3)
+    assert bench.num_ended == 2
+    bench.gate.set()
+    assert await asked is not None
+    off = Bench(monkeypatch, options={"look_ahead": False})
+    monkeypatch.setattr(session_module, "AHEAD_AFTER_S", 0.0)
+    assert await off.suggest(4) is not None
+    await asyncio.sleep(0.02)
+    assert off.num_asked == 1
+
+
+async def test_the_model_reads_where_the_cursor_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    monkeypatch.setattr(session_module, "AHEAD_AFTER_S", 0.0)
+    await bench.session.model.ready(5.0)
+    here = bench.session.ask(URI, (0, 4), Trigger.AUTOMATIC)
+    assert here
+    bench.session.warm(here)
+    bench.session.warm(here)
+    await bench.begun(1)
+    assert bench.how == [{"is_background": True, "only_prefill": True}]
 
 
 @pytest.mark.parametrize("reopens", [False, True])

@@ -71,6 +71,9 @@ def _report(answer: Completion, info: ModelInfo) -> Iterable[str]:
     yield "\nfilters: " + (", ".join(answer.filters) or "none fired")
     yield "times (ms): " + ", ".join(f"{name} {value:.1f}" for name, value in answer.timings_ms.items())
     yield "engine: " + ", ".join(f"{name} {value:g}" for name, value in answer.usage.items())
+    if drafted := answer.usage.get("drafted_tokens"):
+        accepted = answer.usage["accepted_tokens"]
+        yield f"drafts: {accepted:.0f} of {drafted:.0f} tokens found in the text were right ({accepted / drafted:.0%})"
 
 
 def _segment(part: Segment) -> str:

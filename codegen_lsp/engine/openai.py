@@ -202,6 +202,10 @@ class OpenAIEngine:
         if self._endpoint.extras:
             name = document.encode("utf-8", "replace").decode()  # JSON has no lone surrogates
             fields |= {"document": name, "heal": heal, "stop_token_ids": prompt.stop_ids}
+            # We hang up as soon as we have enough, so the usage cannot wait for the end.
+            if params.is_background:
+                fields["background"] = True
+            fields["stream_options"] = {"continuous_usage_stats": True}
         return orjson.dumps(fields)
 
     async def _stream(self, body: bytes) -> AsyncGenerator[Delta, None]:

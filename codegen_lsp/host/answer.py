@@ -20,14 +20,14 @@ class Token:
 
 @dataclass(frozen=True)
 class Piece:
-    """What one decode step adds. The last piece has `finish` and `usage`."""
+    """What one token adds. The last piece has `finish`."""
 
     text: str
     tokens: tuple[Token, ...] = ()
     finish: str | None = None
     """stop, length or cancelled."""
     usage: Mapping[str, float] = field(default_factory=dict)
-    """prompt_tokens, cached_tokens, completion_tokens, prefill_ms, decode_ms."""
+    """So far: prompt, cached, completion, drafted and accepted _tokens, prefill_ms and decode_ms."""
 
 
 class Answer:

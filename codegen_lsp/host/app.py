@@ -9,8 +9,8 @@ import resource
 import socket
 import struct
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from codegen_lsp import __version__
 from codegen_lsp.core import ModelInfo
 from codegen_lsp.errors import CodegenError, ModelError
 from codegen_lsp.host.answer import Piece
+from codegen_lsp.host.cache import Forward, run
 from codegen_lsp.host.load import Loaded
 from codegen_lsp.host.params import BadRequest, Request, Served, parse
 from codegen_lsp.host.reply import Completion, error_body, error_response, event, json_response
@@ -58,7 +59,7 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self._load = load
         self._loaded: asyncio.Future[Loaded] = self._loop.create_future()
-        self.scheduler = Scheduler(self._start)
+        self.scheduler = Scheduler(self._start, self._forward)
 
     @property
     def state(self) -> str:
@@ -126,6 +127,10 @@ class Host:
             self._tell(self._finish, loaded)
             log.info("loaded %s in %.2f s", self.info.id, time.monotonic() - started)
 
+    def _forward(self, wanted: Sequence[Forward]) -> list[Any]:
+        """In the worker's thread: run what the answers of a round want."""
+        return run(self._loaded.result().machine.runner, wanted)
+
     def _tell(self, call: Callable[[Any], None], value: object) -> None:
         try:
             self._loop.call_soon_threadsafe(call, value)
@@ -143,7 +148,7 @@ class Host:
 
     async def run(self, request: Request, loaded: Loaded) -> AsyncGenerator[tuple[int, Piece], None]:
         """(choice, piece) of an answer. Closing it cancels the job before its next token."""
-        from codegen_lsp.host.decode import decode
+        from codegen_lsp.host.decode import answer
 
         items: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -153,12 +158,16 @@ class Host:
             except RuntimeError:
                 job.is_cancelled = True
 
-        def work(job: Job) -> Iterator[tuple[int, Piece]]:
+        def work(job: Job) -> Generator[Any, Any, None]:
             for index in range(request.n):
-                for piece in decode(request, loaded.machine, lambda: job.is_cancelled, index):
-                    yield index, piece
+                steps = answer(request, loaded.machine, lambda: job.is_cancelled, index)
+                sent = None
+                with closing(steps), suppress(StopIteration):
+                    while True:
+                        item = steps.send(sent)
+                        sent = yield item if isinstance(item, Forward) else (index, item)
 
-        job = Job(request.document, work, emit)
+        job = Job(request.document, work, emit, request.is_background)
         self.scheduler.submit(job)
         finished: set[int] = set()
         try:
@@ -197,7 +206,7 @@ async def completions(http: web.Request) -> web.StreamResponse:
         body = orjson.loads(await http.read())
         loaded = await host.loaded()
         request = parse(body, _served(host.info, loaded))
-        completion = Completion(host.info.id, request.logprobs is not None)
+        completion = Completion(host.info.id, request.logprobs is not None, request.has_running_usage)
         if request.stream:
             return await _stream(http, host, request, loaded, completion)
         return json_response(completion.whole([item async for item in host.run(request, loaded)]))

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from codegen_lsp.host.runners import Runner
+from codegen_lsp.host.runners import Part, Runner
 
 MIN_FORK = 32
 """Common tokens from which copying another document's prefix is worth it."""
@@ -33,18 +33,6 @@ class Slot:
     previous: Sequence[int] = ()
     """What it held behind the prompt that it holds now: the end of another answer of this document."""
 
-    def forward(self, runner: Runner, ids: Sequence[int]) -> Tensor:
-        """Run ids after those stored; logits (vocab_size,) of the last one."""
-        logits = runner.forward(ids, self.kv)
-        self.ids.extend(ids)
-        return logits
-
-    def verify(self, runner: Runner, ids: Sequence[int]) -> Tensor:
-        """Run ids after those stored; logits (num ids, vocab_size), one row after each."""
-        rows = runner.verify(ids, self.kv)
-        self.ids.extend(ids)
-        return rows
-
     def cut(self, runner: Runner, length: int) -> bool:
         """Keep the first `length` ids; False, and nothing changed, when the store cannot."""
         if length < len(self.ids):
@@ -52,6 +40,26 @@ class Slot:
                 return False
             del self.ids[length:]
         return True
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Ids that an answer wants appended to its slot, with the logits after the last `num_logits` of them."""
+
+    slot: Slot
+    ids: Sequence[int]
+    num_logits: int = 1
+
+
+def run(runner: Runner, wanted: Sequence[Forward]) -> list[Tensor]:
+    """Run what several answers want in one call; logits (num_logits, vocab_size) for each."""
+    for each in wanted:
+        if runner.kv_length(each.slot.kv) != len(each.slot.ids):  # a call before this one failed half-way
+            runner.crop(each.slot.kv, len(each.slot.ids))
+    found = runner.run([Part(each.ids, each.slot.kv, each.num_logits) for each in wanted])
+    for each in wanted:
+        each.slot.ids.extend(each.ids)
+    return found
 
 
 @dataclass(frozen=True)

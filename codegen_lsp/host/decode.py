@@ -1,4 +1,8 @@
-"""The decode loop: prefill what the cache does not hold, then one token at a time."""
+"""The decode loop: prefill what the cache does not hold, then one token at a time.
+
+It runs no forward itself: it yields what it wants run and is sent the logits, so that answers which are under way at
+the same time can share a pass over the weights.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from time import perf_counter
 from torch import Tensor
 
 from codegen_lsp.host.answer import Answer, Piece, Token
-from codegen_lsp.host.cache import KVCache
+from codegen_lsp.host.cache import Forward, KVCache, run
 from codegen_lsp.host.draft import Steps
 from codegen_lsp.host.heal import plan
 from codegen_lsp.host.params import Request
@@ -18,7 +22,7 @@ from codegen_lsp.host.sample import Sampler, log_probabilities
 from codegen_lsp.host.vocabulary import Vocabulary
 
 CHUNK = 128
-"""Tokens of prefill between two looks at the cancel flag, and between two turns of others."""
+"""Tokens of prefill that are run at once: between two of them others go on, and the cancel flag is looked at."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,33 @@ class Machine:
 def decode(
     request: Request, machine: Machine, is_cancelled: Callable[[], bool], choice: int = 0
 ) -> Generator[Piece, None, None]:
-    """Answer number `choice` of a request, a piece for each token; the last one has `finish` and `usage`.
+    """`answer` by itself: a piece for each token."""
+    steps = answer(request, machine, is_cancelled, choice)
+    sent: Tensor | None = None
+    try:
+        while True:
+            item = steps.send(sent)
+            sent = None
+            if isinstance(item, Forward):
+                sent = run(machine.runner, [item])[0]
+            else:
+                yield item
+    except StopIteration:
+        return
+    finally:
+        steps.close()
+
+
+def answer(
+    request: Request, machine: Machine, is_cancelled: Callable[[], bool], choice: int = 0
+) -> Generator[Piece | Forward, Tensor | None, None]:
+    """Answer number `choice` of a request: a piece for each token, the last one with `finish`, and between them what
+    has to be run; the logits of that are to be sent.
 
     The flag is looked at before each token and between chunks of prefill; closing the generator frees the slot.
     """
     sampler = Sampler(request.temperature, request.top_p, None if request.seed is None else request.seed + choice)
-    answer = Answer(request.stop)
+    said = Answer(request.stop)
     healing = plan(request.ids, machine.vocabulary) if request.heal else None
     ids = request.ids[:-1] if healing else request.ids
     ends = request.stop_ids | (frozenset() if request.ignore_eos else machine.end_ids)
@@ -53,9 +78,8 @@ def decode(
             if is_cancelled():
                 logits = None
                 break
-            if start > clock.cached:
-                yield Piece("")  # others may have their turn
-            logits = slot.forward(machine.runner, ids[start : start + CHUNK])
+            rows = yield Forward(slot, ids[start : start + CHUNK])
+            logits = None if rows is None else rows[-1]
         clock.prefilled()
         steps = Steps(slot, machine.runner, ids, machine.context_window)
         finish = None if request.max_tokens else "length"
@@ -75,15 +99,15 @@ def decode(
             # A token that only repeats the prompt's own bytes is no part of the answer.
             if raw or healing is None:
                 clock.completed += 1
-                text, tokens = answer.feed(raw, _token(chosen, raw, logits, request, machine.vocabulary))
-                yield Piece(text, tokens)
-            if answer.is_stopped:
+                text, tokens = said.feed(raw, _token(chosen, raw, logits, request, machine.vocabulary))
+                yield Piece(text, tokens, usage=clock.usage(steps))
+            if said.is_stopped:
                 finish = "stop"
             elif clock.completed >= request.max_tokens or steps.length + 1 >= machine.context_window:
                 finish = "length"
             else:
-                logits = steps.after(chosen)
-    text, tokens = answer.flush()
+                logits = yield from steps.after(chosen)
+    text, tokens = said.flush()
     yield Piece(text, tokens, finish, clock.usage(steps))
 
 

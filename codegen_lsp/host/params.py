@@ -63,8 +63,12 @@ class Request:
     stream: bool = False
     include_usage: bool = False
     """Whether a streamed answer ends with a chunk of its own for the usage."""
+    has_running_usage: bool = False
+    """Whether every chunk says the usage so far (vLLM's `continuous_usage_stats`)."""
     document: str = ""
     heal: bool = False
+    is_background: bool = False
+    """Nobody waits for it; an empty answer (max_tokens 0) only leaves its prompt in the cache."""
 
 
 def parse(body: object, served: Served) -> Request:
@@ -91,8 +95,10 @@ def parse(body: object, served: Served) -> Request:
         n=_int(body, "n", 1, 1, MAX_CHOICES),
         stream=_typed(body, "stream", bool, False, "true or false"),
         include_usage=bool(options.get("include_usage")),
+        has_running_usage=bool(options.get("continuous_usage_stats")),
         document=_typed(body, "document", str, "", "a string")[:4096],
         heal=_typed(body, "heal", bool, False, "true or false"),
+        is_background=_typed(body, "background", bool, False, "true or false"),
     )
 
 

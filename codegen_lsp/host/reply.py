@@ -16,7 +16,7 @@ from codegen_lsp.host.answer import Piece, Token
 class Completion:
     """One HTTP answer: its id, its chunks, and what they add up to."""
 
-    def __init__(self, model: str, has_logprobs: bool) -> None:
+    def __init__(self, model: str, has_logprobs: bool, has_running_usage: bool = False) -> None:
         self._head = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
@@ -24,21 +24,23 @@ class Completion:
             "model": model,
         }
         self._has_logprobs = has_logprobs
+        self._has_running_usage = has_running_usage
         self._usages: dict[int, Mapping[str, float]] = {}
         self._sent: dict[int, int] = {}
         """Characters of each choice so far: where the next token's text_offset is."""
 
     def chunk(self, index: int, piece: Piece) -> dict[str, Any]:
-        """One event of a stream. The last one of a choice carries the usage so far."""
+        """One event of a stream. The last one of a choice carries the usage so far, each one if that was asked for."""
         choice = {
             "index": index,
             "text": piece.text,
             "logprobs": self._logprobs(index, piece.tokens),
             "finish_reason": piece.finish,
         }
-        if not piece.finish:
+        if piece.usage:
+            self._usages[index] = piece.usage
+        if not piece.finish and not self._has_running_usage:
             return {**self._head, "choices": [choice]}
-        self._usages[index] = piece.usage
         return {**self._head, "choices": [choice], "usage": self.usage(), "timings_ms": self.timings()}
 
     def usage_chunk(self) -> dict[str, Any]:

@@ -129,7 +129,10 @@ async def code_action(session: Session, params: types.CodeActionParams) -> list[
     only = params.context.only
     if only and not any(str(kind) == ACTION_KIND or ACTION_KIND.startswith(f"{kind}.") for kind in only):
         return []
-    found = session.order_at(params.text_document.uri, _position(params.range.end))
+    uri, position = params.text_document.uri, _position(params.range.end)
+    if (here := session.ask(uri, position, Trigger.AUTOMATIC)) is not None:
+        session.warm(here)  # Editors ask for actions wherever the cursor comes to rest.
+    found = session.order_at(uri, position)
     if found is None:
         return []
     ask, kind = found

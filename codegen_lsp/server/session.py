@@ -18,11 +18,11 @@ from codegen_lsp.errors import EngineError
 from codegen_lsp.server.convert import Selected, ruled_path, shown_path
 from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.server.door import Client
-from codegen_lsp.server.logs import log_error
+from codegen_lsp.server.generations import Generations
 from codegen_lsp.server.model import Editor, EngineFactory, Loaded, Model
 from codegen_lsp.server.orders import find_order
 from codegen_lsp.server.slots import Slots
-from codegen_lsp.server.suggestions import Offer, Suggestions, rest
+from codegen_lsp.server.suggestions import Offer, Suggestion, Suggestions, rest
 from codegen_lsp.settings import Settings, parse
 from codegen_lsp.text import Edit
 from codegen_lsp.trace import Trace
@@ -34,6 +34,8 @@ MAX_CHARS = 20_000_000
 AUTOMATIC_WAIT_S = 0.3
 """An automatic request gets an empty answer when the model takes longer to be there."""
 INVOKED_WAIT_S = 5.0
+AHEAD_AFTER_S = 0.2
+"""A pause after which it pays to look ahead: most keys follow one another sooner."""
 MAX_PATH = 200
 """Characters of a path that the model is shown, its end: more would take the place of the text."""
 
@@ -44,6 +46,8 @@ class Purpose(StrEnum):
     GHOST_TEXT = "ghost-text"
     POPUP = "popup"
     ORDER = "order"
+    AHEAD = "ahead"
+    """What comes after a suggestion that is shown, should it be accepted; and the prompt where the cursor is."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Session:
         self.stop_host: Callable[[Settings, str], Awaitable[None]] | None = None
         """Stops the host of a model folder."""
         self.slots = Slots()
+        self.generations = Generations()
         self._name = os.urandom(4).hex()
         """Tells our documents from those of the host's other clients, which may have the same names."""
 
@@ -119,6 +124,7 @@ class Session:
         document.revision += 1
         for purpose in Purpose:
             self.slots.drop((purpose, uri))
+            self.generations.drop((purpose, uri))
         self.suggestions.forget_document(uri)
 
     # Settings
@@ -134,6 +140,7 @@ class Session:
     async def restart_engine(self, *, stop_host: bool = False) -> None:
         """Begin anew. The host is shared and not ours to stop, unless the user said so."""
         self.suggestions.clear()
+        self.generations.clear()
         info = self.model.info
         if stop_host and info is not None and self.stop_host is not None:
             await self.stop_host(self.settings, info.folder)
@@ -176,52 +183,131 @@ class Session:
 
     async def suggest(self, ask: Ask, wait_s: float | None) -> Offer | None:
         """What to offer; None when there is nothing, or when it would not fit the text any more."""
+        key = self._key
+        offer = self.suggestions.find(ask.snapshot, key) or await self._running_offer(ask, key)
+        if offer is None:
+            if ask.snapshot.trigger is Trigger.AUTOMATIC:
+                await asyncio.sleep(self.settings.completion.debounce_ms / 1000)
+            self.generations.drop((Purpose.AHEAD, ask.document.uri))
+            running = self.generations.begin(
+                ask.slot, ask.snapshot, lambda hear: self._suggestion(ask, wait_s, key, hear)
+            )
+            try:
+                suggestion = await running.result()
+            except EngineError:
+                return None
+            now = self._now(ask)
+            offer = rest(suggestion, now) if suggestion and now else None
+        if offer is not None and ask.purpose is Purpose.GHOST_TEXT:
+            self._look_ahead(ask, offer)
+        return offer
+
+    async def _running_offer(self, ask: Ask, key: object) -> Offer | None:
+        """What comes of a call that runs already, for this text or for what it was before the last keys."""
+        for slot in (ask.slot, (Purpose.AHEAD, ask.document.uri)):
+            running = self.generations.find(slot, ask.snapshot)
+            if running is not None:
+                await running.over(ask.snapshot)
+                now = self._now(ask)
+                if now and (offer := self.suggestions.find(now, key)):
+                    return offer
+        return None
+
+    async def _suggestion(
+        self, ask: Ask, wait_s: float | None, key: object, hear: Callable[[str], None]
+    ) -> Suggestion | None:
+        """Ask the model, and keep what it says."""
         from codegen_lsp.postprocess.edit import at_cursor
 
-        key = (self.settings.engine, self.settings.completion)
-        offer = self.suggestions.find(ask.snapshot, key)
-        if offer is not None:
-            return offer
-        if ask.snapshot.trigger is Trigger.AUTOMATIC:
-            await asyncio.sleep(self.settings.completion.debounce_ms / 1000)
-        try:
-            edit = await self.write(ask, wait_s)
-        except EngineError as error:
-            log_error("completion", error)
-            return None
+        edit = await self.write(ask, wait_s, hear)
         if edit is None:
             return None
         # Ghost text can only be inserted at the cursor; where that is not enough, the popup may still take the edit.
         edit = at_cursor(edit, ask.snapshot.text, ask.snapshot.offset) or edit
-        suggestion = self.suggestions.put(ask.snapshot, edit, key)
-        now = self._now(ask)
-        return rest(suggestion, now) if now else None
+        return self.suggestions.put(ask.snapshot, edit, key)
 
-    async def write(self, ask: Ask, wait_s: float | None) -> Edit | None:
+    def _look_ahead(self, ask: Ask, offer: Offer) -> None:
+        """While the user reads a suggestion, find out what comes after it."""
+        now = self._now(ask)
+        if now is None or not self.settings.completion.look_ahead:
+            return
+        place = offer.edit.span.start + len(offer.edit.text)
+        then = replace(now, text=offer.edit.apply(now.text), offset=place, trigger=Trigger.AUTOMATIC)
+        self._ahead(replace(ask, snapshot=then, revision=ask.document.revision))
+
+    def warm(self, ask: Ask) -> None:
+        """The cursor rests here: let the model read what stands around it, so that the first key finds it there."""
+        if self.settings.completion.look_ahead and not self.generations.is_busy(ask.slot):
+            self._ahead(ask, only_prefill=True)
+
+    def _ahead(self, ask: Ask, *, only_prefill: bool = False) -> None:
+        """Ask the model for what nobody has asked for yet; everything else goes first, and ends it."""
+        slot = (Purpose.AHEAD, ask.document.uri)
+        if self.generations.find(slot, ask.snapshot) or self.suggestions.find(ask.snapshot, self._key):
+            return
+        key = self._key
+
+        async def work(hear: Callable[[str], None]) -> Suggestion | None:
+            await asyncio.sleep(AHEAD_AFTER_S)
+            if not ask.is_current or (loaded := await self.model.ready(0)) is None:
+                return None
+            completion = await self._complete(ask, loaded, hear, is_background=True, only_prefill=only_prefill)
+            return self.suggestions.put(ask.snapshot, completion.edit, key) if completion.edit else None
+
+        self.generations.begin(slot, ask.snapshot, work)
+
+    @property
+    def _key(self) -> object:
+        """What a suggestion depends on besides the text."""
+        return self.settings.engine, self.settings.completion
+
+    async def write(self, ask: Ask, wait_s: float | None, hear: Callable[[str], None] | None = None) -> Edit | None:
         """Ask the model; None when it is not there or has nothing. The edit fits the snapshot. Raises EngineError."""
         loaded = await self.model.ready(wait_s, insist=ask.snapshot.trigger is Trigger.INVOKED)
         if loaded is None:
             return None
         try:
-            completion = await self._complete(ask, loaded)
+            completion = await self._complete(ask, loaded, hear)
         except EngineError:
             # The host was killed, or left because it was idle. The next request finds or starts one.
             self.model.lost()
             raise
         return completion.edit
 
-    async def _complete(self, ask: Ask, loaded: Loaded) -> Completion:
+    async def _complete(
+        self,
+        ask: Ask,
+        loaded: Loaded,
+        hear: Callable[[str], None] | None,
+        *,
+        is_background: bool = False,
+        only_prefill: bool = False,
+    ) -> Completion:
         # Imported here: tree-sitter would delay the answer to `initialize`.
         from codegen_lsp.pipeline import Options, complete
 
         # The engine ends an older request of the same name: that must not be another editor's, or for another purpose.
+        # What looks ahead of ghost text has its name: it reads on where that ends, and gives way to it.
         snapshot = replace(ask.snapshot, uri=":".join((self._name, *ask.slot)))
         wanted = self.settings.completion
         is_unasked = ask.snapshot.trigger is Trigger.AUTOMATIC
         least = max(wanted.min_confidence, loaded.info.sure_from if is_unasked and wanted.hide_unsure else 0.0)
-        options = Options(wanted.max_tokens, temperature=wanted.temperature, min_confidence=least)
+        options = Options(
+            wanted.max_tokens,
+            temperature=wanted.temperature,
+            min_confidence=least,
+            is_background=is_background,
+            only_prefill=only_prefill,
+        )
         return await complete(
-            snapshot, loaded.engine, loaded.info, loaded.fmt, loaded.tokenizer, options=options, trace=self.trace
+            snapshot,
+            loaded.engine,
+            loaded.info,
+            loaded.fmt,
+            loaded.tokenizer,
+            options=options,
+            trace=None if is_background else self.trace,
+            on_text=hear,
         )
 
     def order_at(self, uri: str, position: Position) -> tuple[Ask, IntentKind] | None:
@@ -250,5 +336,6 @@ class Session:
 
     async def close(self) -> None:
         """Cancel what runs and drop the connection to the engine."""
+        self.generations.clear()
         await self.slots.close()
         await self.model.reset(self.settings)

@@ -18,7 +18,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -31,15 +31,13 @@ MAX_LINES = 16
 """Of an answer that is shown."""
 
 
-def evaluate(args: argparse.Namespace) -> dict[str, Table]:
-    """Every section that was asked for and has what it needs."""
+def evaluate(args: argparse.Namespace) -> Iterator[tuple[str, Table]]:
+    """Every section that was asked for and has what it needs, as soon as it is measured."""
     on = Evaluation(args)
     wanted = args.only or list(SECTIONS)
-    report = {}
     for name, (measure, needs) in SECTIONS.items():
         if name in wanted and all(getattr(args, need) for need in needs) and (table := measure(on)):
-            report[name] = table
-    return report
+            yield name, table
 
 
 def lines(report: Mapping[str, Table]) -> Iterable[str]:
@@ -108,13 +106,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
-    report = evaluate(args)
+    report: dict[str, Table] = {}
+    if not args.json:
+        print(args.model)
+    for name, table in evaluate(args):
+        report[name] = table
+        if not args.json:
+            print(*lines({name: table}), sep="\n", flush=True)
     if args.keep:
         keep(args.model, report)
     if args.json:
         print(json.dumps({"model": str(args.model), **report}))
-    else:
-        print(args.model, *lines(report), sep="\n")
     return 0
 
 

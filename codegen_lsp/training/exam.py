@@ -18,14 +18,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-
+from codegen_lsp.host.decode import decode
+from codegen_lsp.host.load import Loaded
+from codegen_lsp.host.params import Request
 from codegen_lsp.postprocess.names import mend
 from codegen_lsp.prompt.render import render as render_prompt
 from codegen_lsp.syntax.languages import PYTHON
-from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import SPM
 from codegen_lsp.training.exercises import rename
 from codegen_lsp.training.exercises.forms import Rendered, forms_of, render
@@ -81,30 +80,19 @@ def _in_turn(pool: Iterable[Exercise], num: int, rng: random.Random) -> Iterator
 
 
 def answers(
-    model: Any, tokenizer: FileTokenizer, sample: Sample, num: int = 1, temperature: float = 0.0
+    loaded: Loaded, sample: Sample, num: int = 1, temperature: float = 0.0, seed: int = 0
 ) -> list[tuple[str, float]]:
-    """`num` answers of the model, each to its end token, with their confidence; greedy without a temperature."""
-    prompt = render_prompt(sample.context, SPM, tokenizer)
-    ids = torch.tensor([prompt.ids])
-    how = {"do_sample": True, "temperature": temperature, "num_return_sequences": num} if temperature else {}
-    with torch.inference_mode():
-        out = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=MAX_NEW_TOKENS,
-            eos_token_id=list(prompt.stop_ids),
-            pad_token_id=prompt.stop_ids[0],
-            return_dict_in_generate=True,
-            output_logits=True,
-            **{"do_sample": False, **how},
-        )
-    logprobs = torch.stack(out.logits, 1).float().log_softmax(-1)
+    """`num` answers as the host serves them, each to its end token, with their confidence; greedy at temperature 0."""
+    prompt = render_prompt(sample.context, SPM, loaded.tokenizer)
+    request = Request(
+        prompt.ids, MAX_NEW_TOKENS, temperature, seed=seed, logprobs=0, stop_ids=frozenset(prompt.stop_ids)
+    )
     found = []
-    for row, steps in zip(out.sequences[:, ids.shape[1] :].tolist(), logprobs, strict=True):
-        ends = [n for n, token in enumerate(row) if token in prompt.stop_ids]
-        kept = row[: ends[0]] if ends else row
-        each = [float(steps[n, token]) for n, token in enumerate(kept)]
-        found.append((tokenizer.decode(kept), math.exp(sum(each) / len(each)) if each else 0.0))
+    for choice in range(num):
+        pieces = list(decode(request, loaded.machine, lambda: False, choice))
+        logprobs = [token.logprob for piece in pieces for token in piece.tokens]
+        confidence = math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
+        found.append(("".join(piece.text for piece in pieces), confidence))
     return found
 
 
@@ -155,8 +143,7 @@ def passes(source: str | None) -> bool:
 
 
 def examine(
-    model: Any,
-    tokenizer: FileTokenizer,
+    loaded: Loaded,
     exercises: Sequence[Exercise],
     *,
     num: int,
@@ -168,14 +155,13 @@ def examine(
 
     With `samples`, as many sampled answers (temperature 0.8) to the first `num_sampled` of each way, or to all.
     """
-    torch.manual_seed(seed)
     asked: Counter[str] = Counter()
     for way, question in questions(exercises, num, seed):
         asked[way] += 1
         tried = samples if num_sampled is None or asked[way] <= num_sampled else 0
-        got, confidence = answers(model, tokenizer, question.sample)[0]
+        got, confidence = answers(loaded, question.sample)[0]
         exact = got.rstrip() == question.sample.middle.rstrip()
-        tries = [text for text, _ in answers(model, tokenizer, question.sample, tried, 0.8)] if tried else []
+        tries = [text for text, _ in answers(loaded, question.sample, tried, 0.8, seed)] if tried else []
         offered = mend(question.sample.prefix, got, question.sample.suffix, PYTHON)
         verdicts = {text: passes(program(question, text)) for text in {got, offered, *tries}}
         yield Mark(

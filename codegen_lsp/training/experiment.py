@@ -158,7 +158,7 @@ def _measure(model: Path, variant: Variant, is_model: bool, args: argparse.Names
     asked = ("exercises", "items") if is_model else ("items",)
     for num, only in ((BITS_OF * args.num, ("bits", "answers")), (args.num, asked)):
         told = evaluate.parser().parse_args([str(model), *given, f"--num={num}", "--only", *only])
-        report |= evaluate.evaluate(told)
+        report |= dict(evaluate.evaluate(told))
     figures = {"bits per byte": report["bits"]["bits_per_byte"]}
     figures |= {f"{kind} bits": value for kind, value in report["answers"].items()}
     ways = report.get("exercises", {})

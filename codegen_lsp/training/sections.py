@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 
+from codegen_lsp import registry
+from codegen_lsp.host.load import Loaded
+from codegen_lsp.host.load import load as load_host
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training import bits, calibration, exam, memorised, storage, tasks
 from codegen_lsp.training.corpus import Document, read_shard
@@ -46,6 +49,11 @@ class Evaluation:
         from transformers import AutoModelForCausalLM
 
         return AutoModelForCausalLM.from_pretrained(self.args.model, dtype=torch.float32)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The model as the host serves it."""
+        return load_host(registry.find(str(self.args.model.resolve())))
 
     @cached_property
     def tokenizer(self) -> FileTokenizer:
@@ -142,7 +150,7 @@ def _with_and_without(on: Evaluation, group: Sequence[tuple[tasks.Task, Sample]]
     for name, is_shown in (("file alone", False), ("with others", True)):
         samples = [sample if is_shown else replace(sample, snippets=()) for _, sample in group]
         row[f"bits {name}"] = round(bits.answer_bits(on.model, on.tokenizer, samples), 3)
-        got = [exam.answers(on.model, on.tokenizer, sample)[0] for sample in samples]
+        got = [exam.answers(on.loaded, sample)[0] for sample in samples]
         replies = [tasks.Reply(text, confidence, 0.0) for text, confidence in got]
         row[f"exact {name}"] = _percent(
             tasks.is_exact(task, reply) for (task, _), reply in zip(group, replies, strict=True)
@@ -155,7 +163,7 @@ def measure_exercises(on: Evaluation) -> Table:
     num = on.args.num or 200
     progress(f"{num} exercises of each way …")
     how = {"num": num, "seed": on.args.seed, "samples": on.args.samples, "num_sampled": on.args.sampled}
-    marks = list(exam.examine(on.model, on.tokenizer, on.exercises, **how))
+    marks = list(exam.examine(on.loaded, on.exercises, **how))
     on.pairs["exercises"] = [(mark.confidence, mark.mended) for mark in marks if mark.way != "combination"]
     ways = [(mark.way, mark) for mark in marks]
     others = [(f"form {mark.form}", mark) for mark in marks] + [(f"topic {mark.topic}", mark) for mark in marks]
@@ -244,7 +252,7 @@ def measure_samples(on: Evaluation) -> Table:
     if on.args.items:
         several = list(exam.questions(on.exercises, SHOWN_SAMPLES, on.args.seed))
         for way, question in rng.sample([pair for pair in several if pair[0] != "combination"], SHOWN_SAMPLES // 2):
-            text, confidence = exam.answers(on.model, on.tokenizer, question.sample)[0]
+            text, confidence = exam.answers(on.loaded, question.sample)[0]
             table[f"{way}: {question.ask}"] = {"answer": text, "confidence": round(confidence, 2)}
     for task, reply in rng.sample(on.answers, min(len(on.answers), SHOWN_SAMPLES - len(table))):
         last = task.prefix.rstrip().rsplit("\n", 1)[-1].strip()

@@ -1,11 +1,27 @@
-"""Ways to run a forward pass. The seam is `Runner`: ids and a KV store in, logits of the last position out."""
+"""Ways to run a forward pass. The seam is `Runner`: ids and KV stores in, logits out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """Ids to be appended to one sequence."""
+
+    ids: Sequence[int]
+    kv: Any
+    num_logits: int = 1
+    """Of how many of the last ids logits are wanted."""
+
+
+def forward(runner: Runner, ids: Sequence[int], kv: Any) -> Tensor:
+    """Append ids to a store; float32 logits (vocab_size,) of the last one."""
+    return runner.run([Part(ids, kv)])[0][-1]
 
 
 class Runner(Protocol):
@@ -17,8 +33,11 @@ class Runner(Protocol):
     dtype: str
     kv_bytes: int
     """Of one number in a KV store."""
-    draft_tokens: int
-    """As many drafted tokens run along with one at little extra cost; 0 where they do not pay, or cannot be cut off."""
+    draft_tokens: tuple[int, int]
+    """As many drafted tokens are worth running along with one when a right guess is unsure, and when it is likely.
+
+    It follows from what a position more costs in a step. (0, 0) where wrong ones could not be cut off again.
+    """
 
     def new_kv(self) -> Any:
         """An empty KV store."""
@@ -26,11 +45,12 @@ class Runner(Protocol):
     def kv_length(self, kv: Any) -> int:
         """Number of ids whose keys and values are stored."""
 
-    def forward(self, ids: Sequence[int], kv: Any) -> Tensor:
-        """Append ids to a store; float32 logits (vocab_size,) of the last one."""
+    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+        """Append each part's ids to its store; float32 logits (num_logits, vocab_size) of its last ids, part by part.
 
-    def verify(self, ids: Sequence[int], kv: Any) -> Tensor:
-        """Append ids to a store; float32 logits (num ids, vocab_size), one row after each."""
+        No two parts have one store. What a part gives does not depend on the others; where the weights are what a step
+        costs, several in one call cost little more than one.
+        """
 
     def crop(self, kv: Any, length: int) -> bool:
         """Forget all but the first `length` ids; False when this store cannot, and is then unchanged."""

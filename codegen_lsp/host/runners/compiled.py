@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ctypes import POINTER, c_float, c_int32, c_void_p
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from codegen_lsp.host.runners import Part
 from codegen_lsp.host.runners.int8 import Int8, quantised
 from codegen_lsp.host.runners.llama import Shape, Store, rotations
 
-PIECE = 128
+PIECE = 160
 """Positions of one call: MAX_TOKENS of step.c."""
 MAX_HEAD_SIZE = 256
 MAX_LANES = 16
@@ -55,9 +56,8 @@ class _Model(ctypes.Structure):
 
 class _Step(ctypes.Structure):
     _fields_ = (
-        ("ids", c_void_p),
-        *((name, c_int32) for name in ("num", "start", "capacity", "num_logits")),
-        *((name, c_void_p) for name in ("keys", "values", "logits")),
+        *((name, c_void_p) for name in ("ids", "place", "capacity", "keys", "values", "wanted", "logits")),
+        *((name, c_int32) for name in ("num", "num_logits")),
     )
 
 
@@ -73,7 +73,7 @@ class CompiledRunner:
     device = "cpu"
     dtype = "int8"
     kv_bytes = 4
-    draft_tokens = 5
+    draft_tokens = (1, 5)
 
     def __init__(self, shape: Shape, get: Callable[..., Any], library: Path) -> None:
         """`get` as for LlamaRunner, on the CPU. Raises OSError when the library cannot be loaded."""
@@ -107,38 +107,49 @@ class CompiledRunner:
         """Copy the first `length` ids' keys and values."""
         return kv.copied(length)
 
-    def forward(self, ids: Sequence[int], kv: Store) -> Tensor:
-        """Append ids; float32 logits (vocab,) of the last one."""
-        for start in range(0, len(ids), PIECE):
-            logits = self._run(ids[start : start + PIECE], kv, 1)
-        return logits[0]
+    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+        """Append ids to stores, all in one pass over the weights as long as they fit; see Runner."""
+        given = [
+            (n, part.ids[at : at + PIECE]) for n, part in enumerate(parts) for at in range(0, len(part.ids), PIECE)
+        ]
+        rows: list[list[Tensor]] = [[] for _ in parts]
+        while given:
+            # Of each part one piece at a time: the next one needs what it stores.
+            piece, size, seen = list[tuple[int, Sequence[int]]](), 0, set[int]()
+            for n, ids in given:
+                if size + len(ids) <= PIECE and n not in seen:
+                    piece.append((n, ids))
+                    size += len(ids)
+                seen.add(n)
+            given = [each for each in given if each not in piece]
+            for (n, _), logits in zip(piece, self._step([(parts[n], ids) for n, ids in piece]), strict=True):
+                rows[n].append(logits)
+        return [torch.cat(found)[-part.num_logits :] for part, found in zip(parts, rows, strict=True)]
 
-    def verify(self, ids: Sequence[int], kv: Store) -> Tensor:
-        """Append at most PIECE ids; float32 logits (num ids, vocab), one row after each."""
-        return self._run(ids, kv, len(ids))
-
-    def _run(self, ids: Sequence[int], kv: Store, num_logits: int) -> Tensor:
-        end = kv.length + len(ids)
-        if end > self._shape.positions:
-            raise IndexError("more positions than the model has")
-        kv.reserve(end)
-        given = torch.tensor(list(ids), dtype=torch.int32)
-        if not 0 <= int(given.min()) <= int(given.max()) < self.vocab_size:
-            raise IndexError("a token id that the model does not have")
-        logits = torch.empty((num_logits, self._model.vocab))
-        step = _Step(
-            given.data_ptr(),
-            len(ids),
-            kv.length,
-            kv.keys.shape[2],
-            num_logits,
-            kv.keys.data_ptr(),
-            kv.values.data_ptr(),
-            logits.data_ptr(),
-        )
+    def _step(self, pieces: Sequence[tuple[Part, Sequence[int]]]) -> list[Tensor]:
+        """One call of step.c; logits (at most num_logits, vocab) for each piece."""
+        ids, place, capacity, keys, values, wanted, counts = ([] for _ in range(7))  # type: ignore[var-annotated]
+        for part, new in pieces:
+            end = part.kv.length + len(new)
+            if end > self._shape.positions or not all(0 <= number < self.vocab_size for number in new):
+                raise IndexError("a token id or a position that the model does not have")
+            part.kv.reserve(end)
+            counts.append(min(len(new), part.num_logits))
+            wanted += range(len(ids) + len(new) - counts[-1], len(ids) + len(new))
+            ids += new
+            place += range(part.kv.length, end)
+            capacity += [part.kv.keys.shape[2]] * len(new)
+            keys += [part.kv.keys.data_ptr()] * len(new)
+            values += [part.kv.values.data_ptr()] * len(new)
+        logits = torch.empty((len(wanted), self._model.vocab))
+        tables = [(c_int32 * len(each))(*each) for each in (ids, place, capacity)]
+        stores = [(c_void_p * len(each))(*each) for each in (keys, values)]
+        rows = (c_int32 * len(wanted))(*wanted)
+        step = _Step(*map(ctypes.addressof, (*tables, *stores, rows)), logits.data_ptr(), len(ids), len(wanted))
         self._library.step_run(self._pool, ctypes.byref(step))
-        kv.length = end
-        return logits[:, : self.vocab_size]
+        for part, new in pieces:
+            part.kv.length += len(new)
+        return list(torch.split(logits[:, : self.vocab_size], counts))
 
     # The weights, as C sees them
 
@@ -186,6 +197,10 @@ class CompiledRunner:
         kept = weight.float().contiguous()
         self._kept.append(kept)
         return kept.data_ptr()
+
+
+def _pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[at : at + PIECE] for at in range(0, len(ids), PIECE))
 
 
 def _packed(matrix: Int8, lanes: int) -> Int8:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from codegen_lsp.host.runners import Part
+
 CROPPABLE = {"full_attention", "sliding_attention", "chunked_attention"}
 
 
@@ -26,7 +28,7 @@ class GeneralRunner:
         self.device = str(parameter.device)
         self.dtype = str(parameter.dtype).removeprefix("torch.")
         self.kv_bytes = parameter.dtype.itemsize
-        self.draft_tokens = 0 if not self._can_crop else 3 if self.device == "cpu" else 7
+        self.draft_tokens = (0, 0) if not self._can_crop else (0, 3) if self.device == "cpu" else (3, 7)
 
     def new_kv(self) -> Any:
         """An empty DynamicCache.
@@ -40,14 +42,9 @@ class GeneralRunner:
         return int(kv.get_seq_length())
 
     @torch.inference_mode()
-    def forward(self, ids: Sequence[int], kv: Any) -> Tensor:
-        """Append ids; float32 logits (vocab_size,) of the last one."""
-        return self._run(ids, kv, 1)[-1]
-
-    @torch.inference_mode()
-    def verify(self, ids: Sequence[int], kv: Any) -> Tensor:
-        """Append ids; float32 logits (num ids, vocab_size), one row after each."""
-        return self._run(ids, kv, len(ids))
+    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+        """Append ids to stores, one part after the other; see Runner."""
+        return [self._run(part.ids, part.kv, part.num_logits) for part in parts]
 
     def _run(self, ids: Sequence[int], kv: Any, num_logits: int) -> Tensor:
         batch = torch.tensor([list(ids)], device=self.device)

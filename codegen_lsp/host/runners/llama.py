@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from codegen_lsp.host.runners import Part
+
 FAMILY = ("llama", "mistral", "qwen2", "qwen3")
 GROWTH = 512
 """Positions by which a KV store grows."""
@@ -141,7 +143,7 @@ class LlamaRunner:
         self.device = str(self._embedding.device)
         self.dtype = str(self._embedding.dtype).removeprefix("torch.")
         self.kv_bytes = self._embedding.dtype.itemsize
-        self.draft_tokens = 3 if self.device == "cpu" else 7
+        self.draft_tokens = (0, 3) if self.device == "cpu" else (3, 7)
 
     def new_kv(self) -> Store:
         """An empty store."""
@@ -163,14 +165,9 @@ class LlamaRunner:
         return kv.copied(length)
 
     @torch.inference_mode()
-    def forward(self, ids: Sequence[int], kv: Store) -> Tensor:
-        """Append ids; float32 logits (vocab,) of the last one."""
-        return self._logits(self._hidden(ids, kv)[-1])
-
-    @torch.inference_mode()
-    def verify(self, ids: Sequence[int], kv: Store) -> Tensor:
-        """Append ids; float32 logits (num ids, vocab), one row after each."""
-        return self._logits(self._hidden(ids, kv))
+    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+        """Append ids to stores, one part after the other; see Runner."""
+        return [self._logits(self._hidden(part.ids, part.kv)[-part.num_logits :]) for part in parts]
 
     def _logits(self, x: Tensor) -> Tensor:
         return F.linear(self._normed(x, self._norm), self._head).float()

@@ -19,7 +19,7 @@
 #include <immintrin.h>
 #endif
 
-#define MAX_TOKENS 128 /* positions of a step */
+#define MAX_TOKENS 160 /* positions of a step */
 #define TILE 6         /* positions that share what is read of a row */
 #define BLOCK 8        /* rows that lie interleaved in memory, a vector of each in turn: one stream, read straight on */
 #define AHEAD 2048     /* bytes that are fetched ahead of their use; twice and half of it are slower */
@@ -138,11 +138,13 @@ typedef struct {
     const float *cos, *sin;         /* (positions, head_size) */
 } Model;
 
+/* Positions of one or several sequences: those of one follow each other, and each sees what its store holds before it. */
 typedef struct {
-    const int32_t *ids;             /* (num,) */
-    int32_t num, start, capacity, num_logits;
-    float *keys, *values;           /* (layers, kv_heads, capacity, head_size) */
-    float *logits;                  /* (num_logits, vocab): of the last positions */
+    const int32_t *ids, *place, *capacity;  /* (num,): token, its position, and how many its store has room for */
+    float **keys, **values;                 /* (num,): the store of each, (layers, kv_heads, capacity, head_size) */
+    const int32_t *wanted;                  /* (num_logits,): the positions whose logits are wanted */
+    float *logits;                          /* (num_logits, vocab) */
+    int32_t num, num_logits;
 } Step;
 
 typedef struct {
@@ -321,7 +323,7 @@ static void project(Pool *pool, const Layer *layer, int number) {
         multiply(layer->qkv, unit * size, size, m->hidden, pool->normed, m->hidden + SKEW, s->num, part, size);
         for (int t = 0; t < s->num; t++) {
             float *row = part + t * size;
-            size_t place = (size_t)(s->start + t) * size;
+            size_t place = (size_t)s->place[t] * size;
             if (layer->qkv_bias)
                 for (int c = 0; c < size; c++) row[c] += layer->qkv_bias[unit * size + c];
             if (unit < m->heads + m->kv_heads) {
@@ -334,8 +336,8 @@ static void project(Pool *pool, const Layer *layer, int number) {
                 continue;
             }
             int is_value = unit >= m->heads + m->kv_heads, head = (unit - m->heads) % m->kv_heads;
-            size_t at = ((size_t)number * m->kv_heads + head) * s->capacity * size + place;
-            memcpy((is_value ? s->values : s->keys) + at, row, size * sizeof(float));
+            size_t at = ((size_t)number * m->kv_heads + head) * s->capacity[t] * size + place;
+            memcpy((is_value ? s->values[t] : s->keys[t]) + at, row, size * sizeof(float));
         }
     }
 }
@@ -346,8 +348,8 @@ static void mix(Pool *pool, int number, int worker) {
     int size = m->head_size, wide = m->heads * size, group = m->heads / m->kv_heads;
     for (int unit; (unit = take(pool)) < m->heads * s->num;) {
         int head = unit / s->num, t = unit % s->num;
-        size_t at = ((size_t)number * m->kv_heads + head / group) * s->capacity * size;
-        attend(pool->q + (size_t)t * wide + head * size, s->keys + at, s->values + at, s->start + t + 1, size,
+        size_t at = ((size_t)number * m->kv_heads + head / group) * s->capacity[t] * size;
+        attend(pool->q + (size_t)t * wide + head * size, s->keys[t] + at, s->values[t] + at, s->place[t] + 1, size,
                pool->scores + (size_t)worker * pool->num_scores, pool->mixed + (size_t)t * (wide + SKEW) + head * size);
     }
 }
@@ -388,19 +390,19 @@ static void gate(Pool *pool, const Layer *layer) {
 static void read_out(Pool *pool) {
     const Model *m = pool->model;
     const Step *s = pool->step;
-    int skipped = s->num - s->num_logits;
     for (int unit; (unit = take(pool)) * 4 * PIECE < m->vocab;) {
         int first = unit * 4 * PIECE, num = m->vocab - first < 4 * PIECE ? m->vocab - first : 4 * PIECE;
-        multiply(m->head, first, num, m->hidden, pool->normed + (size_t)skipped * (m->hidden + SKEW), m->hidden + SKEW,
-                 s->num_logits, s->logits + first, m->vocab);
+        multiply(m->head, first, num, m->hidden, pool->normed, m->hidden + SKEW, s->num_logits, s->logits + first,
+                 m->vocab);
     }
 }
 
-/* Each position is a piece of work. */
-static void norm_all(Pool *pool, const float *weight) {
+/* Norms of `num` positions, or of those in `wanted`; each is a piece of work. */
+static void norm(Pool *pool, const float *weight, const int32_t *wanted, int num) {
     const Model *m = pool->model;
-    for (int t; (t = take(pool)) < pool->step->num;)
-        rms_norm(pool->x + (size_t)t * m->hidden, weight, m->hidden, m->eps, pool->normed + (size_t)t * (m->hidden + SKEW));
+    for (int n; (n = take(pool)) < num;)
+        rms_norm(pool->x + (size_t)(wanted ? wanted[n] : n) * m->hidden, weight, m->hidden, m->eps,
+                 pool->normed + (size_t)n * (m->hidden + SKEW));
 }
 
 static void run(Pool *pool, int worker) {
@@ -423,13 +425,14 @@ static void run(Pool *pool, int worker) {
         barrier(pool);
         add(pool, layer->out, layer->out_bias, pool->mixed, m->heads * m->head_size);
         barrier(pool);
-        norm_all(pool, layer->norm_mid);
+        norm(pool, layer->norm_mid, NULL, s->num);
         barrier(pool);
         gate(pool, layer);
         barrier(pool);
         add(pool, layer->down, NULL, pool->inner, m->inner);
         barrier(pool);
-        norm_all(pool, number + 1 < m->layers ? layer[1].norm_in : m->norm);
+        if (number + 1 < m->layers) norm(pool, layer[1].norm_in, NULL, s->num);
+        else norm(pool, m->norm, s->wanted, s->num_logits);
         barrier(pool);
     }
     read_out(pool);
