@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from machines import ask, fresh, ids_of, until
 from codegen_lsp import registry
 from codegen_lsp.host.cache import Forward, run
 from codegen_lsp.host.decode import Machine, answer
-from codegen_lsp.host.load import Loaded, load
+from codegen_lsp.host.load import Loaded, _weights, load
 from codegen_lsp.host.params import Request
+from codegen_lsp.host.runners.llama import shape_of
+from codegen_lsp.host.runners.static import StaticRunner
 from codegen_lsp.host.scheduler import Job, Scheduler, Sign
 
 pytest_plugins = ["machines"]
@@ -54,6 +57,11 @@ class Editors:
 
 
 def machine_of(kind: str, folders: dict[str, Path], loaded_models: dict[str, Loaded]) -> Loaded:
+    if kind == "static":
+        shape = shape_of(registry.read_config(folders["wide"]))
+        assert shape is not None
+        runner = StaticRunner(shape, _weights(folders["wide"], "cpu", torch.float32))
+        return replace(loaded_models["wide"], machine=replace(loaded_models["wide"].machine, runner=runner))
     if kind != "compiled":
         return loaded_models[kind]
     loaded = load(registry.find(str(folders["wide"])), "cpu")
@@ -62,7 +70,7 @@ def machine_of(kind: str, folders: dict[str, Path], loaded_models: dict[str, Loa
     return loaded
 
 
-@pytest.mark.parametrize("kind", ["llama", "gpt2", "compiled"])
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "compiled", "static"])
 def test_no_answer_is_changed_by_a_neighbour(
     kind: str, folders: dict[str, Path], loaded_models: dict[str, Loaded]
 ) -> None:
@@ -90,6 +98,20 @@ def test_no_answer_is_changed_by_a_neighbour(
         assert ids_of(got) == ids_of(alone), name
         assert got[-1].finish == alone[-1].finish
     assert sum(editors.widths) / len(editors.widths) > 1.5, "passes are shared"
+
+
+def test_what_nobody_waits_for_makes_room(loaded: Loaded) -> None:
+    editors = Editors(loaded.machine)
+    editors.scheduler.max_begun = 2
+    for name in "yz":
+        request = Request((*range(20, 40), ord(name)), 10**3, 0.0, document=name, ignore_eos=True)
+        editors.submit(name, request, is_background=True)
+    editors.scheduler.begin()
+    until(lambda: all(len(editors.pieces[name]) > 3 for name in "yz"))
+    editors.submit("a", Request(tuple(range(20, 40)), 5, 0.0, document="a", ignore_eos=True))
+    editors.wait()
+    assert [editors.pieces[name][-2].finish for name in "ayz"] == ["length", "cancelled", "cancelled"]
+    assert editors.scheduler.stop(2)
 
 
 def test_a_long_answer_holds_nobody_up(loaded: Loaded) -> None:

@@ -16,7 +16,7 @@ from tiny import CONTEXT, make_tiny
 from codegen_lsp import registry
 from codegen_lsp.errors import ModelError
 from codegen_lsp.host.cache import Forward, common_prefix, run
-from codegen_lsp.host.decode import CHUNK, decode
+from codegen_lsp.host.decode import decode
 from codegen_lsp.host.load import Loaded, _weights, load, load_compiled, load_model, load_runner
 from codegen_lsp.host.params import Request
 from codegen_lsp.host.runners import Part, forward
@@ -24,6 +24,7 @@ from codegen_lsp.host.runners.build import Build
 from codegen_lsp.host.runners.general import GeneralRunner
 from codegen_lsp.host.runners.int8 import quantised
 from codegen_lsp.host.runners.llama import LlamaRunner, shape_of
+from codegen_lsp.host.runners.static import StaticRunner
 
 pytest_plugins = ["machines"]
 
@@ -135,6 +136,46 @@ def test_the_compiled_step_equals_torch_on_its_weights(kind: str, compiled_runne
         assert ours.shape == (num_logits, compiled.vocab_size)
         torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
         assert compiled.kv_length(stores[0]) == widened.kv_length(stores[1])
+
+
+@pytest.mark.parametrize("kind", ["llama", *COMPILED])
+def test_padded_steps_equal_torch(kind: str, folders: dict[str, Path]) -> None:
+    """The steps of a GPU, run here without graphs: several sequences at once, prompts, drafts, crops, forks."""
+    shape = shape_of(registry.read_config(folders[kind]))
+    assert shape is not None
+    static = StaticRunner(shape, _weights(folders[kind], "cpu", torch.float32), max_rows=8)
+    plain = load_runner(folders[kind], "cpu", torch.float32)
+    rng = random.Random(kind)
+    stores: list[tuple[Any, Any]] = [(static.new_kv(), plain.new_kv()) for _ in range(4)]
+    for step in range(30):
+        for n, (ours, theirs) in enumerate(stores):
+            length = plain.kv_length(theirs)
+            if length > 150 or (length > 4 and rng.random() < 0.2):
+                kept = rng.randint(1, length - 1)
+                if step % 2:
+                    stores[n] = static.fork(ours, kept), plain.fork(theirs, kept)
+                else:
+                    assert static.crop(ours, kept)
+                    assert plain.crop(theirs, kept)
+                del ours, theirs
+        parts = []
+        for ours, theirs in rng.sample(stores, rng.randint(1, 4)):
+            ids = [rng.randrange(400) for _ in range(rng.choice([1, 1, 2, 4, 6, 8, 20, 60]))]
+            num_logits = rng.choice([1, rng.randint(1, len(ids))])
+            parts.append((Part(ids, ours, num_logits), Part(ids, theirs, num_logits)))
+        got, expected = static.run([pair[0] for pair in parts]), plain.run([pair[1] for pair in parts])
+        for mine, yours in zip(got, expected, strict=True):
+            torch.testing.assert_close(mine, yours, atol=2e-4, rtol=1e-4)
+        assert [static.kv_length(ours) for ours, _ in stores] == [plain.kv_length(theirs) for _, theirs in stores]
+    for ids in ([400], [-1], [5] * 300):
+        with pytest.raises(IndexError):
+            static.run([Part(ids, stores[0][0])])
+    held = [static.new_kv() for _ in range(len(static._free))]
+    with pytest.raises(MemoryError):
+        static.new_kv()
+    assert static.fork(stores[0][0], 1) is None
+    held.clear()
+    assert static.new_kv().length == 0, "a row that nobody holds is free again"
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -314,11 +355,11 @@ def test_cancel_is_seen_between_chunks(tmp_path: Path) -> None:
     long = load(registry.find(str(make_tiny(tmp_path / "long", context=2048))), "cpu", "float32")
     machine = slow(long)[0].machine
     runner: Any = machine.runner
-    prompt = [20 + n % 300 for n in range(5 * CHUNK)]
+    prompt = [20 + n % 300 for n in range(5 * runner.chunk)]
     pieces = ask(machine, prompt, is_cancelled=lambda: runner.num_forwards >= 2)
     assert [piece.finish for piece in pieces if piece.finish or piece.text] == ["cancelled"]
-    assert machine.cache.sizes == [2 * CHUNK]
-    assert ask(machine, prompt)[-1].usage["cached_tokens"] == 2 * CHUNK
+    assert machine.cache.sizes == [2 * runner.chunk]
+    assert ask(machine, prompt)[-1].usage["cached_tokens"] == 2 * runner.chunk
 
 
 def test_closing_the_generator_frees_the_slot(loaded: Loaded) -> None:

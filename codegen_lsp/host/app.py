@@ -27,7 +27,7 @@ from codegen_lsp.host.cache import Forward, run
 from codegen_lsp.host.load import Loaded
 from codegen_lsp.host.params import BadRequest, Request, Served, parse
 from codegen_lsp.host.reply import Completion, error_body, error_response, event, json_response
-from codegen_lsp.host.scheduler import Job, Scheduler, Sign
+from codegen_lsp.host.scheduler import MAX_BEGUN, Job, Scheduler, Sign
 
 log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 16 << 20
@@ -138,6 +138,7 @@ class Host:
             log.info("the host ended before the model was loaded")
 
     def _finish(self, loaded: Loaded) -> None:
+        self.scheduler.max_begun = min(MAX_BEGUN, loaded.machine.runner.max_slots)
         self._loaded.set_result(loaded)
         self.stats.last_used = time.monotonic()
 

@@ -73,9 +73,9 @@ class Match:
 class KVCache:
     """At most `max_slots` slots and `max_tokens` tokens; one slot a document; least recently used goes first."""
 
-    def __init__(self, runner: Runner, max_slots: int = 8, max_tokens: int = 65_536) -> None:
+    def __init__(self, runner: Runner, max_slots: int | None = None, max_tokens: int = 65_536) -> None:
         self._runner = runner
-        self._max_slots = max_slots
+        self._max_slots = max_slots or runner.max_slots
         self._max_tokens = max_tokens
         self._slots: list[Slot] = []
         self._clock = 0

@@ -21,9 +21,6 @@ from codegen_lsp.host.runners import Runner
 from codegen_lsp.host.sample import Sampler, log_probabilities
 from codegen_lsp.host.vocabulary import Vocabulary
 
-CHUNK = 128
-"""Tokens of prefill that are run at once: between two of them others go on, and the cancel flag is looked at."""
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -74,11 +71,11 @@ def answer(
     with machine.cache.use(ids, request.document) as slot:
         clock.cached = len(slot.ids)
         logits = None
-        for start in range(len(slot.ids), len(ids), CHUNK):
+        for start in range(len(slot.ids), len(ids), machine.runner.chunk):
             if is_cancelled():
                 logits = None
                 break
-            rows = yield Forward(slot, ids[start : start + CHUNK])
+            rows = yield Forward(slot, ids[start : start + machine.runner.chunk])
             logits = None if rows is None else rows[-1]
         clock.prefilled()
         steps = Steps(slot, machine.runner, ids, machine.context_window)

@@ -140,6 +140,10 @@ def load_runner(folder: Path, device: str, dtype: Any) -> Runner:
     from codegen_lsp.host.runners.llama import LlamaRunner, shape_of
 
     shape = shape_of(registry.read_config(folder))
+    if shape is not None and device.startswith("cuda"):
+        from codegen_lsp.host.runners.static import StaticRunner
+
+        return StaticRunner(shape, _weights(folder, device, dtype))
     if shape is not None:
         return LlamaRunner(shape, _weights(folder, device, dtype))
     from codegen_lsp.host.runners.general import GeneralRunner

@@ -19,7 +19,7 @@ from typing import Any
 from codegen_lsp.host.cache import Forward
 
 MAX_BEGUN = 4
-"""Jobs that take turns; more would wait longer for each of their tokens than for their turn."""
+"""Jobs that go on at the same time; more would wait longer for each of their tokens than for their turn."""
 
 
 class Sign(Enum):
@@ -59,6 +59,7 @@ class Scheduler:
     ) -> None:
         self._start = start
         self._forward = forward
+        self.max_begun = MAX_BEGUN
         self._queue: deque[Job] = deque()
         self._is_stopping = False
         self._changed = threading.Condition()
@@ -132,9 +133,15 @@ class Scheduler:
             # First those that only have to put away what they hold: a newer one may need it.
             if ending := [job for job in self._queue if job.is_cancelled]:
                 return ending
-            pool = [job for job in self._queue if not job.is_background] or list(self._queue)
-            begun = [job for job in pool if job.items is not None]
-            group = [*begun, *(job for job in pool if job.items is None)][:MAX_BEGUN]
+            begun = [job for job in self._queue if job.items is not None]
+            urgent = [job for job in self._queue if not job.is_background]
+            if urgent and len(begun) >= self.max_begun and (idle := [job for job in begun if job.is_background]):
+                for job in idle:  # they keep what others need
+                    job.is_cancelled = True
+                return idle
+            pool = urgent or list(self._queue)
+            waiting = [job for job in pool if job.items is None][: max(0, self.max_begun - len(begun))]
+            group = [*(job for job in begun if job in pool), *waiting][: self.max_begun]
             for job in group:
                 job.items = job.items or job.run(job)
             return group

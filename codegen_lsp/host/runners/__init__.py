@@ -33,6 +33,10 @@ class Runner(Protocol):
     dtype: str
     kv_bytes: int
     """Of one number in a KV store."""
+    chunk: int
+    """Tokens of prefill to run at once: between two of them others go on, and a cancelled request ends."""
+    max_slots: int
+    """Sequences that it can hold at the same time, besides one that is being made."""
     draft_tokens: tuple[int, int]
     """As many drafted tokens are worth running along with one when a right guess is unsure, and when it is likely.
 

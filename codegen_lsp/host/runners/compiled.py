@@ -73,6 +73,8 @@ class CompiledRunner:
     device = "cpu"
     dtype = "int8"
     kv_bytes = 4
+    chunk = 128
+    max_slots = 8
     draft_tokens = (1, 5)
 
     def __init__(self, shape: Shape, get: Callable[..., Any], library: Path) -> None:

@@ -28,6 +28,8 @@ class GeneralRunner:
         self.device = str(parameter.device)
         self.dtype = str(parameter.dtype).removeprefix("torch.")
         self.kv_bytes = parameter.dtype.itemsize
+        self.chunk = 128 if self.device == "cpu" else 512
+        self.max_slots = 8
         self.draft_tokens = (0, 0) if not self._can_crop else (0, 3) if self.device == "cpu" else (3, 7)
 
     def new_kv(self) -> Any:

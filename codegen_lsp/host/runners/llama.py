@@ -143,6 +143,7 @@ class LlamaRunner:
         self.device = str(self._embedding.device)
         self.dtype = str(self._embedding.dtype).removeprefix("torch.")
         self.kv_bytes = self._embedding.dtype.itemsize
+        self.chunk, self.max_slots = 128, 8
         self.draft_tokens = (0, 3) if self.device == "cpu" else (3, 7)
 
     def new_kv(self) -> Store:
@@ -197,7 +198,7 @@ class LlamaRunner:
             q, k = torch.split(turned, [shape.heads, shape.kv_heads])
             turned = torch.cat([self._normed(q, layer.norm_q), self._normed(k, layer.norm_k)])
         # Queries and keys turn by the same angles, so they turn together.
-        q, k = torch.split(_rotate(turned, *angles), [shape.heads, shape.kv_heads])
+        q, k = torch.split(rotate(turned, *angles), [shape.heads, shape.kv_heads])
         stored[0][:, place] = k
         stored[1][:, place] = v
         # The query heads of a group stand below one another, so that grouped keys need no copies.
@@ -228,15 +229,15 @@ def _mask(num: int, start: int, shape: Shape, device: torch.device) -> Tensor | 
     return seen.repeat(shape.heads // shape.kv_heads, 1)
 
 
-def rotations(shape: Shape, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary embedding, each (positions, head_size)."""
+def rotations(shape: Shape, like: Tensor, positions: int = 0) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary embedding, each (positions, head_size); the shape's own number of them for 0."""
     powers = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
-    angles = torch.outer(torch.arange(shape.positions, dtype=torch.float32), 1.0 / shape.theta**powers)
+    angles = torch.outer(torch.arange(positions or shape.positions, dtype=torch.float32), 1.0 / shape.theta**powers)
     angles = torch.cat([angles, angles], dim=-1)
     return angles.cos().to(like), angles.sin().to(like)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate x (heads, T, head_size) by the angles of its T positions, (T, head_size)."""
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate x (…, T, head_size) by the angles of its T positions, (T, head_size) or as many dimensions as x."""
     left, right = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-right, left], dim=-1) * sin
