@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen_lsp import __version__
+from codegen_lsp.engine import local
 from codegen_lsp.errors import EngineUnavailable
 from codegen_lsp.folders import cache_folder, make_private
 
@@ -207,15 +208,11 @@ async def _call(path: Path, method: str, target: str, within_s: float) -> dict[s
     """One HTTP/1.0 request over a unix socket; the JSON object of the answer, {} when there is none."""
     try:
         async with asyncio.timeout(within_s):
-            reader, writer = await asyncio.open_unix_connection(str(path))
+            response = await local.request(str(path), method, target)
             try:
-                writer.write(f"{method} {target} HTTP/1.0\r\nHost: host\r\nContent-Length: 0\r\n\r\n".encode())
-                answer = await reader.read()
-                while not reader.at_eof():
-                    answer += await reader.read()
+                data = json.loads(await response.read())
             finally:
-                writer.close()
-        data = json.loads(answer.partition(b"\r\n\r\n")[2])
+                response.close()
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

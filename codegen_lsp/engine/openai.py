@@ -1,23 +1,24 @@
 """The engine over the OpenAI completions API: our own host on a unix socket, or any server on http.
 
-aiohttp is imported at the first request: it costs 130 ms, which `initialize` should not wait for.
+aiohttp is imported for the latter only: it costs 130 ms, more than an answer of our own host.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from codegen_lsp import registry
 from codegen_lsp.core import Delta, ModelInfo, Prompt, SamplingParams
-from codegen_lsp.engine import launch
-from codegen_lsp.errors import EngineError, EngineFailed, EngineUnavailable, ModelError, SettingsError
+from codegen_lsp.engine import launch, local
+from codegen_lsp.engine.events import delta as delta_of
+from codegen_lsp.engine.events import events, json_object, refusal
+from codegen_lsp.errors import EngineFailed, EngineUnavailable, ModelError, SettingsError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -68,7 +69,7 @@ def connect(
     except ModelError:
         known = None
     if endpoint.startswith("unix:"):
-        place = Endpoint(url="http://host", socket=endpoint.removeprefix("unix:"), model=served_as, extras=True)
+        place = Endpoint(socket=endpoint.removeprefix("unix:"), model=served_as, extras=True)
     elif endpoint.startswith(("http://", "https://")):
         url = endpoint.rstrip("/").removesuffix("/v1")
         place = Endpoint(url=url, api_key=api_key, model=served_as or model, extras=extras)
@@ -166,19 +167,21 @@ class OpenAIEngine:
                 await self.close()
                 self._socket = path
 
+    @property
+    def _local(self) -> str:
+        """The socket to ask by; "" for a server on http."""
+        if self._endpoint.spec and not self._socket:
+            self._socket = str(launch.socket_path(self._endpoint.spec))
+        return self._endpoint.socket or self._socket
+
     def _open(self) -> aiohttp.ClientSession:
-        """The kept-open session."""
+        """The kept-open session with a server on http."""
         import aiohttp
 
         if self._session is None:
-            path = self._endpoint.socket or self._socket
-            if self._endpoint.spec and not path:
-                path = self._socket = str(launch.socket_path(self._endpoint.spec))
-            connector = aiohttp.UnixConnector(path) if path else None
             headers = {"Authorization": f"Bearer {self._endpoint.api_key}"} if self._endpoint.api_key else {}
-            silence = None if self._endpoint.spec else SILENCE_S
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
-            self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout)
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_S)
+            self._session = aiohttp.ClientSession(headers=headers, timeout=timeout)
         return self._session
 
     def _body(self, prompt: Prompt, params: SamplingParams, document: str, heal: bool) -> bytes:
@@ -210,41 +213,52 @@ class OpenAIEngine:
 
     async def _stream(self, body: bytes) -> AsyncGenerator[Delta, None]:
         """Ask once. Raises _Gone when the connection fails; closing it closes the response, which cancels."""
-        import aiohttp
-
-        url = f"{self._endpoint.url or 'http://host'}/v1/completions"
-        try:
-            # A stream, since aiohttp warns of large bodies in bytes.
-            response = await self._open().post(url, data=BytesIO(body), headers={"Content-Type": "application/json"})
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _Gone from error
-        try:
+        finish = None
+        async with self._ask("POST", "/v1/completions", body) as response:
             if response.status != 200:
-                raise _refusal(response.status, await response.read())
-            finish = None
-            async for data in _events(response):
-                delta = _delta(data)
+                raise refusal(response.status, await response.read())
+            async for data in events(response.lines()):
+                delta = delta_of(data)
                 finish = delta.finish or finish
                 yield delta
             if finish is None:
                 raise _Gone
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+
+    @asynccontextmanager
+    async def _ask(self, method: str, target: str, body: bytes = b"") -> AsyncIterator[Answer]:
+        """An answer, closed whatever happens. Raises _Gone for whatever is wrong with the connection."""
+        try:
+            response = await (self._ask_here if self._local else self._ask_there)(method, target, body)
+            try:
+                yield response
+            finally:
+                # After the end of the stream the connection is already back in the pool, and this does nothing.
+                response.close()
+        except (OSError, TimeoutError, ValueError) as error:
             raise _Gone from error
-        finally:
-            # After the end of the stream the connection is already back in the pool, and this does nothing.
-            response.close()
+        except Exception as error:
+            if type(error).__module__.startswith("aiohttp"):
+                raise _Gone from error
+            raise
+
+    async def _ask_here(self, method: str, target: str, body: bytes) -> Answer:
+        return await local.request(self._local, method, target, body)
+
+    async def _ask_there(self, method: str, target: str, body: bytes) -> Answer:
+        headers = {"Content-Type": "application/json"}
+        # A stream, since aiohttp warns of large bodies in bytes.
+        data = BytesIO(body) if body else None
+        return _There(await self._open().request(method, self._endpoint.url + target, data=data, headers=headers))
 
     async def _get(self, target: str) -> dict[str, Any]:
-        import aiohttp
-
         try:
-            async with self._open().get((self._endpoint.url or "http://host") + target) as response:
-                raw = await response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            async with self._ask("GET", target) as response:
+                raw, status = await response.read(), response.status
+        except _Gone as error:
             raise EngineUnavailable(f"The engine at {self._place} cannot be reached; is it running?") from error
-        if response.status != 200:
-            raise _refusal(response.status, raw)
-        return _object(raw)
+        if status != 200:
+            raise refusal(status, raw)
+        return json_object(raw)
 
     def _describe(self, listed: Mapping[str, Any]) -> ModelInfo:
         """What /v1/models says of the model, completed by what is known of it here."""
@@ -262,66 +276,40 @@ class OpenAIEngine:
         return ModelInfo(str(row["id"]), str(row.get("folder", "")), str(row.get("format", "plain")), size, budget)
 
 
+class Answer(Protocol):
+    """What is read of an HTTP response."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    def lines(self) -> AsyncIterator[bytes]:
+        """The body's lines as they come."""
+
+    async def read(self) -> bytes:
+        """The rest of the body."""
+
+    def close(self) -> None:
+        """Hang up, if the body has not ended."""
+
+
+class _There:
+    """aiohttp's response as an Answer."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        async for line in self._response.content:
+            yield line
+
+    async def read(self) -> bytes:
+        return await self._response.read()
+
+    def close(self) -> None:
+        self._response.close()
+
+
 class _Gone(Exception):
     """The connection failed, or ended before the answer did."""
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    """The JSON objects of a stream of server-sent events, to its end. Raises EngineFailed for an error in it."""
-    async for line in response.content:
-        if line.startswith(b"data:") and (data := line[5:].strip()) != b"[DONE]":
-            event = _object(data)
-            if "error" in event:
-                raise EngineFailed(_message(event))
-            yield event
-
-
-def _delta(event: Mapping[str, Any]) -> Delta:
-    """One event as a delta."""
-    choice = (event.get("choices") or [{}])[0]
-    logprobs = choice.get("logprobs") or {}
-    values = tuple(float(value) for value in logprobs.get("token_logprobs") or () if value is not None)
-    return Delta(
-        text=choice.get("text") or "",
-        logprobs=values,
-        tokens=tuple(logprobs.get("tokens") or ()),
-        finish=choice.get("finish_reason"),
-        usage=_usage(event),
-    )
-
-
-def _usage(event: Mapping[str, Any]) -> dict[str, float]:
-    usage = event.get("usage") or {}
-    found = {name: usage[name] for name in ("prompt_tokens", "completion_tokens") if name in usage}
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    drafts = usage.get("completion_tokens_details") or {}
-    if "accepted_prediction_tokens" in drafts and "rejected_prediction_tokens" in drafts:
-        found["accepted_tokens"] = drafts["accepted_prediction_tokens"]
-        found["drafted_tokens"] = found["accepted_tokens"] + drafts["rejected_prediction_tokens"]
-    times = {f"{name}_ms": value for name, value in (event.get("timings_ms") or {}).items()}
-    return {**found, **({} if cached is None else {"cached_tokens": cached}), **times}
-
-
-def _refusal(status: int, raw: bytes) -> EngineError:
-    """The exception for an HTTP error."""
-    try:
-        message = _message(_object(raw))
-    except EngineFailed:
-        message = f"The engine answered with HTTP status {status}."
-    return EngineUnavailable(message) if status == 503 else EngineFailed(message)
-
-
-def _message(body: Mapping[str, Any]) -> str:
-    error = body.get("error")
-    text = error.get("message") if isinstance(error, dict) else error
-    return str(text or "The engine answered with an error.")
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(raw)
-    except ValueError as error:
-        raise EngineFailed("The engine answered with something else than JSON.") from error
-    if not isinstance(data, dict):
-        raise EngineFailed("The engine answered with something else than a JSON object.")
-    return data

@@ -66,6 +66,10 @@ class Generation:
         """End it."""
         self._task.cancel()
 
+    async def ended(self) -> None:
+        """Wait until nothing of it runs any more."""
+        await asyncio.wait({self._task})
+
     @contextmanager
     def _wanted(self) -> Iterator[None]:
         self._num_waiting += 1
@@ -89,6 +93,7 @@ class Generations:
 
     def __init__(self) -> None:
         self._running: dict[Hashable, Generation] = {}
+        self._ending: set[Generation] = set()
 
     def find(self, slot: Hashable, snapshot: Snapshot) -> Generation | None:
         """The running one of a slot, if its answer may be one to this snapshot."""
@@ -108,12 +113,19 @@ class Generations:
     def drop(self, slot: Hashable) -> None:
         """End a slot's, if there is one."""
         if found := self._running.pop(slot, None):
+            self._ending = {each for each in self._ending if each.is_running} | {found}
             found.cancel()
 
     def clear(self) -> None:
         """End all."""
         for slot in list(self._running):
             self.drop(slot)
+
+    async def close(self) -> None:
+        """End all, and wait until they have ended."""
+        self.clear()
+        for each in self._ending:
+            await each.ended()
 
 
 def _read(task: asyncio.Task[Any]) -> None:

@@ -336,6 +336,6 @@ class Session:
 
     async def close(self) -> None:
         """Cancel what runs and drop the connection to the engine."""
-        self.generations.clear()
+        await self.generations.close()
         await self.slots.close()
         await self.model.reset(self.settings)
