@@ -20,6 +20,7 @@ from codegen_lsp.host.decode import decode
 from codegen_lsp.host.load import Loaded, _weights, load, load_compiled, load_model, load_runner
 from codegen_lsp.host.params import Request
 from codegen_lsp.host.runners import Part, forward
+from codegen_lsp.host.runners import compiled as compiled_module
 from codegen_lsp.host.runners.build import Build
 from codegen_lsp.host.runners.general import GeneralRunner
 from codegen_lsp.host.runners.int8 import quantised
@@ -176,6 +177,20 @@ def test_padded_steps_equal_torch(kind: str, folders: dict[str, Path]) -> None:
     assert static.fork(stores[0][0], 1) is None
     held.clear()
     assert static.new_kv().length == 0, "a row that nobody holds is free again"
+
+
+def test_a_prompt_that_says_the_same_over_and_over(
+    compiled_runners: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces that are equal are still as many."""
+    monkeypatch.setattr(compiled_module, "PIECE", 64)
+    compiled, torch_runner = compiled_runners["wide"]
+    stores = compiled.new_kv(), torch_runner.new_kv()
+    beside = compiled.new_kv()
+    ours, _ = compiled.run([Part([25] * 250, stores[0]), Part([25] * 200, beside)])
+    theirs = forward(torch_runner, [25] * 250, stores[1])
+    torch.testing.assert_close(ours[0], theirs, atol=2e-4, rtol=1e-4)
+    assert (stores[0].length, beside.length) == (250, 200)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

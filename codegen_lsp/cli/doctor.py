@@ -8,7 +8,6 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any
 
 from codegen_lsp import __version__, registry
@@ -67,7 +66,7 @@ def _checked(name: str, check: Callable[[], str]) -> dict[str, Any]:
         return {"name": name, "ok": True, "detail": check()}
     except CodegenError as error:
         return {"name": name, "ok": False, "detail": str(error)}
-    except metadata.PackageNotFoundError as error:
+    except ImportError as error:  # PackageNotFoundError is one
         return {"name": name, "ok": False, "detail": f"{error.name} is not installed; pip install codegen-lsp"}
 
 
@@ -76,6 +75,8 @@ def _python() -> str:
 
 
 def _packages() -> str:
+    from importlib import metadata  # slow, and every command imports this file
+
     return ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from ctypes import POINTER, c_float, c_int32, c_void_p
 from pathlib import Path
 from typing import Any
@@ -111,20 +112,16 @@ class CompiledRunner:
 
     def run(self, parts: Sequence[Part]) -> list[Tensor]:
         """Append ids to stores, all in one pass over the weights as long as they fit; see Runner."""
-        given = [
-            (n, part.ids[at : at + PIECE]) for n, part in enumerate(parts) for at in range(0, len(part.ids), PIECE)
-        ]
+        left = [deque(part.ids[at : at + PIECE] for at in range(0, len(part.ids), PIECE)) for part in parts]
         rows: list[list[Tensor]] = [[] for _ in parts]
-        while given:
-            # Of each part one piece at a time: the next one needs what it stores.
-            piece, size, seen = list[tuple[int, Sequence[int]]](), 0, set[int]()
-            for n, ids in given:
-                if size + len(ids) <= PIECE and n not in seen:
-                    piece.append((n, ids))
-                    size += len(ids)
-                seen.add(n)
-            given = [each for each in given if each not in piece]
-            for (n, _), logits in zip(piece, self._step([(parts[n], ids) for n, ids in piece]), strict=True):
+        while any(left):
+            # Of each part one piece at a time, since the next one needs what it stores; as many as fit into a step.
+            step, size = list[int](), 0
+            for n, pieces in enumerate(left):
+                if pieces and size + len(pieces[0]) <= PIECE:
+                    step.append(n)
+                    size += len(pieces[0])
+            for n, logits in zip(step, self._step([(parts[n], left[n].popleft()) for n in step]), strict=True):
                 rows[n].append(logits)
         return [torch.cat(found)[-part.num_logits :] for part, found in zip(parts, rows, strict=True)]
 
@@ -199,10 +196,6 @@ class CompiledRunner:
         kept = weight.float().contiguous()
         self._kept.append(kept)
         return kept.data_ptr()
-
-
-def _pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[at : at + PIECE] for at in range(0, len(ids), PIECE))
 
 
 def _packed(matrix: Int8, lanes: int) -> Int8:

@@ -24,6 +24,7 @@
 #define BLOCK 8        /* rows that lie interleaved in memory, a vector of each in turn: one stream, read straight on */
 #define AHEAD 2048     /* bytes that are fetched ahead of their use; twice and half of it are slower */
 #define SKEW 16        /* floats between rows of activations: rows a power of two apart would share few cache sets */
+#define NEAR 32        /* values that stay in the nearest cache while all heads are served */
 #define PIECE 32       /* rows of a matrix that a thread takes at once */
 #define MAX_THREADS 64
 #define SPINS 2000
@@ -150,7 +151,7 @@ typedef struct {
 typedef struct {
     const Model *model;
     float *x, *normed, *q, *mixed, *inner;  /* (MAX_TOKENS, …) */
-    float *scores;                          /* (threads, positions) */
+    float *scores;                          /* (threads, heads of a group, positions) */
     int32_t num_scores;
     const Step *step;
     pthread_t thread[MAX_THREADS];
@@ -273,42 +274,74 @@ static void rotate(float *x, const float *cos, const float *sin, int size) {
     }
 }
 
-/* One head's attention over `length` positions: q (size,), keys and values (length, size).
-   `scores` has room for `length` rounded up to whole vectors. */
-static void attend(
-    const float *q, const float *keys, const float *values, int length, int size, float *scores, float *y
+/* Scores of H queries (H, size), against 4 keys each: q . key, to scores[h * stride]. */
+static inline __attribute__((always_inline)) void score(
+    const int H, const float *q, const float *const key[4], int size, float *scores, int stride
 ) {
+    vec sum[2][4];
+    for (int h = 0; h < H; h++)
+        for (int k = 0; k < 4; k++) sum[h][k] = v_zero();
+    for (int c = 0; c < size; c += LANES)
+        for (int h = 0; h < H; h++) {
+            vec each = v_load(q + (size_t)h * size + c);
+            for (int k = 0; k < 4; k++) sum[h][k] = v_fma(each, v_load(key[k] + c), sum[h][k]);
+        }
+    for (int h = 0; h < H; h++) v_sum4(sum[h][0], sum[h][1], sum[h][2], sum[h][3], scores + (size_t)h * stride);
+}
+
+/* scores (padded,) of `length` positions to weights: softmax of scores / sqrt(size), 0 in the padding. */
+static void soften(float *scores, int length, int padded, int size) {
     float top = -INFINITY;
     vec scale = v_set(1.0f / sqrtf((float)size)), total = v_zero();
-    int padded = (length + LANES - 1) / LANES * LANES;
-    for (int n = 0; n < padded; n += 4) {
-        vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-        const float *key[4];
-        for (int k = 0; k < 4; k++) key[k] = keys + (size_t)(n + k < length ? n + k : 0) * size;
-        for (int c = 0; c < size; c += LANES)
-            for (int k = 0; k < 4; k++) sum[k] = v_fma(v_load(q + c), v_load(key[k] + c), sum[k]);
-        v_sum4(sum[0], sum[1], sum[2], sum[3], scores + n);
-    }
-    for (int n = length; n < padded; n++) scores[n] = -INFINITY;
     for (int n = 0; n < length; n++) top = scores[n] > top ? scores[n] : top;
     vec highest = v_mul(v_set(-top), scale);
+    for (int n = length; n < padded; n++) scores[n] = top;
     for (int n = 0; n < padded; n += LANES) v_store(scores + n, v_exp(v_fma(v_load(scores + n), scale, highest)));
     for (int n = length; n < padded; n++) scores[n] = 0.0f;
     for (int n = 0; n < padded; n += LANES) total = v_fma(v_load(scores + n), v_set(1.0f), total);
     vec share = v_set(1.0f / v_sum(total));
-    for (int c = 0; c < size; c += 8 * LANES) {
-        int lanes = size - c < 8 * LANES ? (size - c) / LANES : 8;
-        vec sum[8];
-        for (int k = 0; k < 8; k++) sum[k] = v_zero();
-        if (lanes == 8)
-            for (int n = 0; n < length; n++)
-                for (int k = 0; k < 8; k++)
-                    sum[k] = v_fma(v_set(scores[n]), v_load(values + (size_t)n * size + c + k * LANES), sum[k]);
-        else
-            for (int n = 0; n < length; n++)
-                for (int k = 0; k < lanes; k++)
-                    sum[k] = v_fma(v_set(scores[n]), v_load(values + (size_t)n * size + c + k * LANES), sum[k]);
-        for (int k = 0; k < lanes; k++) v_store(y + c + k * LANES, v_mul(sum[k], share));
+    for (int n = 0; n < padded; n += LANES) v_store(scores + n, v_mul(v_load(scores + n), share));
+}
+
+/* y (size,) += weights (num,) times values (num, size), `lanes` vectors of them at once. */
+static inline __attribute__((always_inline)) void weigh(
+    const int lanes, const float *weights, const float *values, int num, int size, float *y
+) {
+    vec sum[8];
+    for (int k = 0; k < lanes; k++) sum[k] = v_load(y + k * LANES);
+    for (int n = 0; n < num; n++) {
+        vec weight = v_set(weights[n]);
+        for (int k = 0; k < lanes; k++) sum[k] = v_fma(weight, v_load(values + (size_t)n * size + k * LANES), sum[k]);
+    }
+    for (int k = 0; k < lanes; k++) v_store(y + k * LANES, sum[k]);
+}
+
+/* Attention of H heads that share keys and values (length, size): q and y (H, size), scores (H, stride).
+   Keys and values are taken a few at a time for all heads: from memory once, from the nearest cache H times. */
+static void attend(
+    int H, const float *q, const float *keys, const float *values, int length, int size, float *scores, int stride,
+    float *y
+) {
+    int padded = (length + LANES - 1) / LANES * LANES;
+    for (int n = 0; n < length; n += 4) {
+        const float *key[4];
+        int h = 0;
+        for (int k = 0; k < 4; k++) key[k] = keys + (size_t)(n + k < length ? n + k : n) * size;
+        for (; h + 2 <= H; h += 2) score(2, q + (size_t)h * size, key, size, scores + (size_t)h * stride + n, stride);
+        if (h < H) score(1, q + (size_t)h * size, key, size, scores + (size_t)h * stride + n, stride);
+    }
+    for (int h = 0; h < H; h++) soften(scores + (size_t)h * stride, length, padded, size);
+    memset(y, 0, sizeof(float) * H * size);
+    for (int n = 0; n < length; n += NEAR) {
+        int num = length - n < NEAR ? length - n : NEAR;
+        for (int h = 0; h < H; h++)
+            for (int c = 0; c < size;) {
+                const float *weights = scores + (size_t)h * stride + n, *part = values + (size_t)n * size + c;
+                float *to = y + (size_t)h * size + c;
+                if (size - c >= 8 * LANES) weigh(8, weights, part, num, size, to), c += 8 * LANES;
+                else if (size - c >= 4 * LANES) weigh(4, weights, part, num, size, to), c += 4 * LANES;
+                else weigh(1, weights, part, num, size, to), c += LANES;
+            }
     }
 }
 
@@ -346,11 +379,13 @@ static void mix(Pool *pool, int number, int worker) {
     const Model *m = pool->model;
     const Step *s = pool->step;
     int size = m->head_size, wide = m->heads * size, group = m->heads / m->kv_heads;
-    for (int unit; (unit = take(pool)) < m->heads * s->num;) {
-        int head = unit / s->num, t = unit % s->num;
+    int together = m->kv_heads * s->num >= pool->active ? group : 1, units = m->heads / together;
+    for (int unit; (unit = take(pool)) < units * s->num;) {
+        int head = unit / s->num * together, t = unit % s->num;
         size_t at = ((size_t)number * m->kv_heads + head / group) * s->capacity[t] * size;
-        attend(pool->q + (size_t)t * wide + head * size, s->keys[t] + at, s->values[t] + at, s->place[t] + 1, size,
-               pool->scores + (size_t)worker * pool->num_scores, pool->mixed + (size_t)t * (wide + SKEW) + head * size);
+        attend(together, pool->q + (size_t)t * wide + head * size, s->keys[t] + at, s->values[t] + at,
+               s->place[t] + 1, size, pool->scores + (size_t)worker * group * pool->num_scores, pool->num_scores,
+               pool->mixed + (size_t)t * (wide + SKEW) + head * size);
     }
 }
 
@@ -468,7 +503,7 @@ Pool *step_open(const Model *model, int positions) {
     pool->q = floats(MAX_TOKENS, wide);
     pool->mixed = floats(MAX_TOKENS, wide + SKEW);
     pool->inner = floats(MAX_TOKENS, model->inner + SKEW);
-    pool->scores = floats(model->threads, pool->num_scores);
+    pool->scores = floats((size_t)model->threads * (model->heads / model->kv_heads), pool->num_scores);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
     for (int n = 1; n < model->threads; n++) {
