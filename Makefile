@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench-typing train-smoke wheel clean
+.PHONY: demo test lint bench bench-typing bench-gpu train-smoke wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
@@ -28,9 +28,18 @@ lint: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/mypy
 
-# p50 and p95 of typing through the real server over stdio, with the bundled model.
+# Typing through the real server, and our engine beside others on the same weights, each in turn (ARGS: see --help).
+bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt llama-cpp-python gguf ctranslate2 matplotlib
+	@$(BIN)/python benchmarks/typing_trace.py $(ARGS)
+
+# The same without the others: nothing to install.
 bench-typing: $(READY)
-	@$(BIN)/python benchmarks/typing_exchange.py
+	@$(BIN)/python benchmarks/typing_trace.py --peers "" $(ARGS)
+
+# The engine on a GPU, with random weights in the shapes of larger models; on a CPU with a small one.
+bench-gpu: $(READY)
+	@$(BIN)/python benchmarks/gpu.py $(ARGS)
 
 # Everything of a training run in a minute: exercises, tokenizer, training, export, evaluation. CORPUS=folder with *.jsonl.xz
 train-smoke: $(READY)

@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-import importlib.util
 import os
+import random
 import subprocess
 import sys
 import zipfile
@@ -14,6 +14,8 @@ from lsp_client import LspClient
 
 from codegen_lsp import registry
 from codegen_lsp.engine.launch import stop_host
+from codegen_lsp.host.load import load
+from codegen_lsp.training.bits import served_bits
 
 ROOT = Path(__file__).resolve().parent.parent
 HAS_MODEL = (ROOT / "models" / registry.DEFAULT_MODEL / "model.safetensors").is_file()
@@ -28,14 +30,6 @@ def home(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / name))
     yield tmp_path
     asyncio.run(stop_host())
-
-
-def typing_exchange():
-    """benchmarks/typing_exchange.py as a module."""
-    spec = importlib.util.spec_from_file_location("typing_exchange", ROOT / "benchmarks" / "typing_exchange.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_wheel_works_from_anywhere(home):
@@ -58,20 +52,44 @@ def test_the_wheel_works_from_anywhere(home):
 
 
 async def test_a_comment_typed_key_by_key_becomes_code(home):
-    module = typing_exchange()
-    async with LspClient(*module.SERVER, timeout_s=60) as client:
+    rng, text = random.Random(2), "import json\n\n\n"
+    async with LspClient(sys.executable, "-m", "codegen_lsp", "serve", timeout_s=60) as client:
         await client.initialize()
-        typist = module.Typist(client, is_shown=False)
+        uri = client.open(text, uri="file:///typed/app.py")
         while (await client.command("codegen.status")).get("state") != "ready":
-            await asyncio.wait_for(client.inline(typist.uri, *typist.position()), 60)
+            await asyncio.wait_for(client.inline(uri, 3, 0), 60)
             await asyncio.sleep(0.05)
-        items = await typist.burst("# read a json file and return the list of names\n", module.random.Random(2))
-        assert typist.sent == typist.received
-        assert items
-        assert items[0]["insertText"].startswith("def ")
-        typist.accept(items[0])
-        compile(typist.text, "typed", "exec")
+        replies = []
+        for version, char in enumerate("# read a json file and return the list of names\n", 2):
+            end = position(text)
+            client.change(uri, version, {"range": {"start": end, "end": end}, "text": char})
+            text += char
+            replies.append(client.inline(uri, *position(text).values(), kind=2))
+            if rng.random() < 0.2:
+                client.notify("$/cancelRequest", {"id": client.last_number})
+            await asyncio.sleep(0.04)
+        answers = await asyncio.wait_for(asyncio.gather(*replies), 60)
+        (item,) = answers[-1]["result"]["items"]
+        assert item["insertText"].startswith("def ")
+        client.change(uri, version + 1, {"range": item["range"], "text": item["insertText"]})
+        text += item["insertText"]
+        compile(text, "typed", "exec")
         inspected = await client.command("codegen.inspect")
-        digest = hashlib.sha256(typist.text.encode()).hexdigest()
-        assert [row["sha256"] for row in inspected["documents"]] == [digest]
+        assert [row["sha256"] for row in inspected["documents"]] == [hashlib.sha256(text.encode()).hexdigest()]
         assert await client.shut_down() == 0
+
+
+def position(text):
+    """The end of a text."""
+    return {"line": text.count("\n"), "character": len(text.rpartition("\n")[2])}
+
+
+def test_what_the_fast_forward_costs():
+    """Bits per byte of a page of Python: int8 weights and int16 activations against float32."""
+    folder = ROOT / "models" / registry.DEFAULT_MODEL
+    served = load(registry.find(str(folder)), "cpu")
+    if served.machine.runner.dtype != "int8":
+        pytest.skip("no C compiler (cc)")
+    exact = load(registry.find(str(folder)), "cpu", "float32")
+    page = (ROOT / "benchmarks" / "pages" / "ledger.txt").read_text(encoding="utf-8")
+    assert served_bits(served, [page]) == pytest.approx(served_bits(exact, [page]), abs=0.01)

@@ -135,7 +135,8 @@ def test_the_compiled_step_equals_torch_on_its_weights(kind: str, compiled_runne
             runner.run([Part(ids, kv, num_logits)])[0] for runner, kv in zip((compiled, widened), stores, strict=True)
         )
         assert ours.shape == (num_logits, compiled.vocab_size)
-        torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
+        # What int16 with one scale a position loses, through random weights that amplify it.
+        assert (ours - theirs).abs().max() < 5e-3 * theirs.abs().max()
         assert compiled.kv_length(stores[0]) == widened.kv_length(stores[1])
 
 
@@ -166,7 +167,7 @@ def test_padded_steps_equal_torch(kind: str, folders: dict[str, Path]) -> None:
             parts.append((Part(ids, ours, num_logits), Part(ids, theirs, num_logits)))
         got, expected = static.run([pair[0] for pair in parts]), plain.run([pair[1] for pair in parts])
         for mine, yours in zip(got, expected, strict=True):
-            torch.testing.assert_close(mine, yours, atol=2e-4, rtol=1e-4)
+            torch.testing.assert_close(mine, yours, atol=4e-3, rtol=2e-3)
         assert [static.kv_length(ours) for ours, _ in stores] == [plain.kv_length(theirs) for _, theirs in stores]
     for ids in ([400], [-1], [5] * 300):
         with pytest.raises(IndexError):
@@ -189,7 +190,7 @@ def test_a_prompt_that_says_the_same_over_and_over(
     beside = compiled.new_kv()
     ours, _ = compiled.run([Part([25] * 250, stores[0]), Part([25] * 200, beside)])
     theirs = forward(torch_runner, [25] * 250, stores[1])
-    torch.testing.assert_close(ours[0], theirs, atol=2e-4, rtol=1e-4)
+    assert (ours[0] - theirs).abs().max() < 5e-3 * theirs.abs().max()
     assert (stores[0].length, beside.length) == (250, 200)
 
 

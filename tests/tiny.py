@@ -84,5 +84,5 @@ def _model(kind: str, context: int) -> Any:
     if kind == "mistral":
         return hf.MistralForCausalLM(hf.MistralConfig(**llama, sliding_window=24))
     if kind == "wide":
-        llama |= {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 80}
+        llama |= {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 96}
     return hf.LlamaForCausalLM(hf.LlamaConfig(**llama, tie_word_embeddings=True))

@@ -30,6 +30,12 @@ class Piece:
     """So far: prompt, cached, completion, drafted and accepted _tokens, prefill_ms and decode_ms."""
 
 
+def merged(pieces: Sequence[Piece]) -> Piece:
+    """Several pieces that follow one another as one."""
+    tokens = tuple(token for piece in pieces for token in piece.tokens)
+    return Piece("".join(piece.text for piece in pieces), tokens, pieces[-1].finish, pieces[-1].usage)
+
+
 class Answer:
     """Feed tokens' bytes; get text that is final. Holds back only what may still become a stop string."""
 

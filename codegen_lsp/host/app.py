@@ -22,7 +22,7 @@ from aiohttp.typedefs import Handler
 from codegen_lsp import __version__
 from codegen_lsp.core import ModelInfo
 from codegen_lsp.errors import CodegenError, ModelError
-from codegen_lsp.host.answer import Piece
+from codegen_lsp.host.answer import Piece, merged
 from codegen_lsp.host.cache import Forward, run
 from codegen_lsp.host.load import Loaded
 from codegen_lsp.host.params import BadRequest, Request, Served, parse
@@ -31,6 +31,7 @@ from codegen_lsp.host.scheduler import MAX_BEGUN, Job, Scheduler, Sign
 
 log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 16 << 20
+GATHER_S = 0.01
 FAILED_IDLE_S = 5.0
 """A host that could not load goes soon, so that a mended folder is tried again."""
 
@@ -161,12 +162,8 @@ class Host:
 
         def work(job: Job) -> Generator[Any, Any, None]:
             for index in range(request.n):
-                steps = answer(request, loaded.machine, lambda: job.is_cancelled, index)
-                sent = None
-                with closing(steps), suppress(StopIteration):
-                    while True:
-                        item = steps.send(sent)
-                        sent = yield item if isinstance(item, Forward) else (index, item)
+                with closing(answer(request, loaded.machine, lambda: job.is_cancelled, index)) as steps:
+                    yield from gathered(steps, index)
 
         job = Job(request.document, work, emit, request.is_background)
         self.scheduler.submit(job)
@@ -182,6 +179,28 @@ class Host:
             self.scheduler.cancel(job)
         for index in set(range(request.n)) - finished:
             yield index, Piece("", finish="cancelled")
+
+
+def gathered(
+    steps: Generator[Piece | Forward, Any, None], index: int
+) -> Generator[Forward | tuple[int, Piece], Any, None]:
+    """An answer with (index, piece) for a few tokens at once: to the end of a line, or what came in GATHER_S.
+
+    Each that is sent costs both processes more time than a token of a small model.
+    """
+    held: list[Piece] = []
+    sent, began = None, time.monotonic()
+    with suppress(StopIteration):
+        while True:
+            item, sent = steps.send(sent), None
+            if isinstance(item, Piece):
+                held.append(item)
+            is_due = held and (time.monotonic() - began > GATHER_S or "\n" in held[-1].text or held[-1].finish)
+            if is_due:
+                yield index, merged(held)
+                held, began = [], time.monotonic()
+            if isinstance(item, Forward):
+                sent = yield item
 
 
 HOST: web.AppKey[Host] = web.AppKey("host", Host)

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
+from codegen_lsp.host.load import Loaded
+from codegen_lsp.host.runners import Part
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.batches import SPM, Row, encode
 from codegen_lsp.training.model import loss_sum
@@ -28,6 +31,19 @@ def bits_per_byte(model: Any, tokenizer: FileTokenizer, texts: Sequence[str], si
         for at in range(0, len(ids) - 1, size - 1):
             window = ids[at : at + size]
             nats += _nats(model, Row(tuple(window), ((1, len(window)),)))
+        num_bytes += len(text.encode())
+    return nats / math.log(2) / num_bytes
+
+
+def served_bits(loaded: Loaded, texts: Sequence[str], size: int = WINDOW) -> float:
+    """As `bits_per_byte`, by the forward that the host runs: what int8 and a faster order of sums cost."""
+    runner, nats, num_bytes = loaded.machine.runner, 0.0, 0
+    for text in texts:
+        ids = loaded.tokenizer.encode(text)
+        for at in range(0, len(ids) - 1, size - 1):
+            window = ids[at : at + size]
+            (logits,) = runner.run([Part(window, runner.new_kv(), len(window))])
+            nats += float(F.cross_entropy(logits[:-1], torch.tensor(window[1:]), reduction="sum"))
         num_bytes += len(text.encode())
     return nats / math.log(2) / num_bytes
 

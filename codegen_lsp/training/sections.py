@@ -94,7 +94,7 @@ def measure_size(on: Evaluation) -> Table:
 
 
 def measure_bits(on: Evaluation) -> Table:
-    """Bits per byte of held-out files as the weights are, through int8, and in windows as long as the context."""
+    """Bits per byte of held-out files as the weights are, through int8, as served, and in windows of the context."""
     documents = list(read_shard(on.args.corpus / "dev.jsonl.xz"))
     chosen = random.Random(on.args.seed).sample(documents, min(on.args.files, len(documents)))
     texts = [item.text for item in chosen]
@@ -105,6 +105,7 @@ def measure_bits(on: Evaluation) -> Table:
         "files": len(texts),
         "bits_per_byte": round(bits.bits_per_byte(on.model, on.tokenizer, texts), 3),
         "bits_per_byte_int8": round(bits.bits_per_byte(other, on.tokenizer, texts), 3),
+        "bits_per_byte_served": round(bits.served_bits(on.loaded, texts), 3),
     }
     context: int = on.model.config.max_position_embeddings
     if context > bits.WINDOW:

@@ -24,8 +24,8 @@ from codegen_lsp.host.runners.llama import Shape, Store, rotations
 PIECE = 160
 """Positions of one call: MAX_TOKENS of step.c."""
 MAX_HEAD_SIZE = 256
-MAX_LANES = 16
-"""Floats of the widest vector that step.c knows; rows are read in whole vectors."""
+MAX_WIDTH = 32
+"""Weights of the widest vector that step.c knows; rows are read in whole vectors."""
 BLOCK = 8
 """Rows that lie interleaved."""
 
@@ -64,8 +64,8 @@ class _Step(ctypes.Structure):
 
 def fits(shape: Shape) -> bool:
     """Whether step.c can run a model of this shape."""
-    sizes = (shape.hidden, shape.inner, shape.head_size)
-    return all(size % MAX_LANES == 0 for size in sizes) and shape.head_size <= MAX_HEAD_SIZE
+    sizes = (shape.hidden, shape.inner, shape.heads * shape.head_size)
+    return all(size % MAX_WIDTH == 0 for size in sizes) and shape.head_size in range(16, MAX_HEAD_SIZE + 1, 16)
 
 
 class CompiledRunner:
@@ -82,7 +82,7 @@ class CompiledRunner:
         """`get` as for LlamaRunner, on the CPU. Raises OSError when the library cannot be loaded."""
         self._shape = shape
         self._library = _open(library)
-        self._lanes: int = self._library.step_lanes()
+        self._width: int = self._library.step_width()
         self._kept: list[object] = []
         """What the C side points to."""
         self._model = self._describe(get)
@@ -186,7 +186,7 @@ class CompiledRunner:
     def _matrix(self, weights: Iterable[Tensor]) -> _Matrix:
         small = [quantised(weight) for weight in weights]
         whole = small[0] if len(small) == 1 else Int8(*(torch.cat(parts) for parts in zip(*small, strict=True)))
-        packed = _packed(whole, self._lanes)
+        packed = _packed(whole, self._width)
         self._kept.append(packed)
         return _Matrix(packed.values.data_ptr(), packed.scales.data_ptr())
 
@@ -198,12 +198,12 @@ class CompiledRunner:
         return kept.data_ptr()
 
 
-def _packed(matrix: Int8, lanes: int) -> Int8:
-    """Values (rows / BLOCK, columns / lanes, BLOCK, lanes), as step.c reads them; rows of zeros fill the last block."""
+def _packed(matrix: Int8, width: int) -> Int8:
+    """Values (rows / BLOCK, columns / width, BLOCK, width), as step.c reads them; rows of zeros fill the last block."""
     rows, columns = matrix.values.shape
     missing = -rows % BLOCK
     values = torch.nn.functional.pad(matrix.values, (0, 0, 0, missing))
-    blocks = values.view(-1, BLOCK, columns // lanes, lanes).transpose(1, 2).contiguous()
+    blocks = values.view(-1, BLOCK, columns // width, width).transpose(1, 2).contiguous()
     return Int8(blocks, torch.nn.functional.pad(matrix.scales, (0, missing)))
 
 
