@@ -76,7 +76,7 @@ class CompiledRunner:
     kv_bytes = 4
     chunk = 128
     max_slots = 8
-    draft_tokens = (1, 5)
+    draft_tokens = (0, 3)
 
     def __init__(self, shape: Shape, get: Callable[..., Any], library: Path) -> None:
         """`get` as for LlamaRunner, on the CPU. Raises OSError when the library cannot be loaded."""
