@@ -227,7 +227,7 @@ async def test_one_host_through_its_life(home: Path, folder: Path) -> None:
 
         with pytest.raises(EngineFailed, match=r"^The engine died while it answered; ask again\.$"):
             await killed_mid_answer(engine, said["pid"])
-        assert [delta.text for delta in await collect(engine)] == [delta.text for delta in first]
+        assert "".join(d.text for d in await collect(engine)) == "".join(d.text for d in first)
         (pid,) = host_pids(home)
         assert pid != said["pid"]
         until(lambda: not is_alive(pid))

@@ -38,6 +38,7 @@ def bits_per_byte(model: Any, tokenizer: FileTokenizer, texts: Sequence[str], si
 def served_bits(loaded: Loaded, texts: Sequence[str], size: int = WINDOW) -> float:
     """As `bits_per_byte`, by the forward that the host runs: what int8 and a faster order of sums cost."""
     runner, nats, num_bytes = loaded.machine.runner, 0.0, 0
+    size = min(size, loaded.machine.context_window)
     for text in texts:
         ids = loaded.tokenizer.encode(text)
         for at in range(0, len(ids) - 1, size - 1):

@@ -82,8 +82,13 @@ def _in_turn(pool: Iterable[Exercise], num: int, rng: random.Random) -> Iterator
 def answers(
     loaded: Loaded, sample: Sample, num: int = 1, temperature: float = 0.0, seed: int = 0
 ) -> list[tuple[str, float]]:
-    """`num` answers as the host serves them, each to its end token, with their confidence; greedy at temperature 0."""
+    """`num` answers as the host serves them, each to its end token, with their confidence; greedy at temperature 0.
+
+    Empty ones to a prompt that the model's context cannot hold.
+    """
     prompt = render_prompt(sample.context, SPM, loaded.tokenizer)
+    if len(prompt.ids) >= loaded.machine.context_window:
+        return [("", 0.0)] * num
     request = Request(
         prompt.ids, MAX_NEW_TOKENS, temperature, seed=seed, logprobs=0, stop_ids=frozenset(prompt.stop_ids)
     )
