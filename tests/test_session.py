@@ -264,6 +264,26 @@ async def test_what_follows_an_accepted_suggestion_is_there(monkeypatch: pytest.
     assert bench.num_asked <= 3, "the second one's successor, perhaps, but not itself"
 
 
+async def test_looking_ahead_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what waits for its pause nor what has said nothing yet is waited for."""
+    bench = Bench(monkeypatch)
+    offer = await bench.suggest(4, Trigger.AUTOMATIC)
+    bench.type(4, offer.edit.text)
+    assert (await asyncio.wait_for(bench.suggest(10, Trigger.AUTOMATIC), 1)).edit.text == "foo(1)"
+    assert bench.num_asked == 2
+    monkeypatch.setattr(session_module, "AHEAD_AFTER_S", 0.0)
+    bench.type(10, "?")
+    here = bench.session.ask(URI, (0, 11), Trigger.AUTOMATIC)
+    assert here
+    bench.gate.clear()
+    bench.session.warm(here)
+    await bench.begun(3)
+    asked = bench.suggest(11, Trigger.AUTOMATIC)
+    await asyncio.wait_for(bench.begun(4), 1)
+    bench.gate.set()
+    assert await asked is not None
+
+
 async def test_looking_ahead_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch)
     monkeypatch.setattr(session_module, "AHEAD_AFTER_S", 0.0)

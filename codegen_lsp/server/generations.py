@@ -37,6 +37,11 @@ class Generation:
         """Whether its end is still to come."""
         return not self._task.done()
 
+    @property
+    def is_speaking(self) -> bool:
+        """Whether something of the answer is known."""
+        return bool(self._said)
+
     def may_become(self, snapshot: Snapshot) -> bool:
         """Whether the snapshot is ours, or ours with the beginning of the answer typed, as far as it is known.
 

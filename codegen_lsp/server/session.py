@@ -206,7 +206,8 @@ class Session:
         """What comes of a call that runs already, for this text or for what it was before the last keys."""
         for slot in (ask.slot, (Purpose.AHEAD, ask.document.uri)):
             running = self.generations.find(slot, ask.snapshot)
-            if running is not None:
+            # What looks ahead may still be waiting for its pause, or only read: asking anew is sooner.
+            if running is not None and (slot == ask.slot or running.is_speaking):
                 await running.over(ask.snapshot)
                 now = self._now(ask)
                 if now and (offer := self.suggestions.find(now, key)):
