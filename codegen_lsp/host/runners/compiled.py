@@ -24,6 +24,8 @@ from codegen_lsp.host.runners.llama import Shape, Store, rotations
 PIECE = 160
 """Positions of one call: MAX_TOKENS of step.c."""
 MAX_HEAD_SIZE = 256
+MAX_THREADS = 64
+"""What step.c has room for."""
 MAX_WIDTH = 32
 """Weights of the widest vector that step.c knows; rows are read in whole vectors."""
 BLOCK = 8
@@ -163,7 +165,9 @@ class CompiledRunner:
         vocab = -(-shape.vocab // BLOCK) * BLOCK
         norm = self._vector(get("model.norm.weight", shape.hidden))
         ends = (norm, self._vector(cos), self._vector(sin))
-        return _Model(*sizes, vocab, torch.get_num_threads(), shape.eps, 0, layers, embedding, head, *ends)
+        return _Model(
+            *sizes, vocab, min(torch.get_num_threads(), MAX_THREADS), shape.eps, 0, layers, embedding, head, *ends
+        )
 
     def _layer(self, get: Callable[..., Any], number: int) -> _Layer:
         shape, at = self._shape, f"model.layers.{number}."

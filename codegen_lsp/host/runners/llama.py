@@ -144,7 +144,7 @@ class LlamaRunner:
         self.dtype = str(self._embedding.dtype).removeprefix("torch.")
         self.kv_bytes = self._embedding.dtype.itemsize
         self.chunk, self.max_slots = 128, 8
-        self.draft_tokens = (0, 3) if self.device == "cpu" else (3, 7)
+        self.draft_tokens = (0, 3)
 
     def new_kv(self) -> Store:
         """An empty store."""
