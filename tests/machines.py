@@ -78,6 +78,12 @@ def naive(model: Any, ids: Sequence[int], num_tokens: int, end: int = 0) -> list
     return sequence[len(ids) :]
 
 
+def forward(runner: Any, ids: Sequence[int], kv: Any) -> torch.Tensor:
+    """Logits (vocab_size,) after the last of some ids."""
+    logits: torch.Tensor = runner.run([Part(ids, kv)])[0][-1]
+    return logits
+
+
 class SlowRunner:
     """A runner that takes its time and counts."""
 

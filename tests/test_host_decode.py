@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from machines import CODE, KINDS, ask, fresh, ids_of, naive, slow
+from machines import CODE, KINDS, ask, forward, fresh, ids_of, naive, slow
 from tiny import CONTEXT, make_tiny
 
 from codegen_lsp import registry
@@ -19,7 +19,7 @@ from codegen_lsp.host.cache import Forward, common_prefix, run
 from codegen_lsp.host.decode import decode
 from codegen_lsp.host.load import Loaded, _weights, load, load_compiled, load_model, load_runner
 from codegen_lsp.host.params import Request
-from codegen_lsp.host.runners import Part, forward
+from codegen_lsp.host.runners import Part
 from codegen_lsp.host.runners import compiled as compiled_module
 from codegen_lsp.host.runners.build import Build
 from codegen_lsp.host.runners.general import GeneralRunner

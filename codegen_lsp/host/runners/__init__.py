@@ -19,11 +19,6 @@ class Part:
     """Of how many of the last ids logits are wanted."""
 
 
-def forward(runner: Runner, ids: Sequence[int], kv: Any) -> Tensor:
-    """Append ids to a store; float32 logits (vocab_size,) of the last one."""
-    return runner.run([Part(ids, kv)])[0][-1]
-
-
 class Runner(Protocol):
     """A model, ready to run. A `kv` is what `new_kv` returned: opaque to everyone else, one sequence each."""
 
