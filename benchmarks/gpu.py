@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from codegen_lsp.host.runners import Part
+from codegen_lsp.host.runners import Logits, Part
 from codegen_lsp.host.runners.llama import shape_of
 from codegen_lsp.host.runners.static import StaticRunner
 
@@ -89,13 +89,13 @@ def greedy(runner: Any, kv: Any, ids: Sequence[int], num: int) -> list[int]:
     found: list[int] = []
     logits = prefill(runner, kv, ids)
     while True:
-        found.append(int(logits.argmax()))
+        found.append(logits.best)
         if len(found) == num:
             return found
         logits = runner.run([Part(found[-1:], kv)])[0][-1]
 
 
-def prefill(runner: Any, kv: Any, ids: Sequence[int]) -> torch.Tensor:
+def prefill(runner: Any, kv: Any, ids: Sequence[int]) -> Logits:
     """Logits after ids, run in pieces."""
     for at in range(0, len(ids), runner.chunk):
         logits = runner.run([Part(ids[at : at + runner.chunk], kv)])[0][-1]
@@ -113,12 +113,12 @@ def together(runner: Any, kvs: Sequence[Any], num: int) -> None:
     last = [5] * len(kvs)
     for _ in range(num):
         rows = runner.run([Part([token], kv) for token, kv in zip(last, kvs, strict=True)])
-        last = [int(each[-1].argmax()) for each in rows]
+        last = [each[-1].best for each in rows]
 
 
 def agreement(engines: Engines, ids: Sequence[int]) -> float:
     """Largest difference of logits to transformers', as a share of the largest logit."""
-    ours = prefill(engines.ours, engines.ours.new_kv(), ids)
+    ours = prefill(engines.ours, engines.ours.new_kv(), ids).values
     with torch.inference_mode():
         theirs = engines.theirs(torch.tensor([list(ids)], device=engines.device)).logits[0, -1].float()
     return float((ours - theirs).abs().max() / theirs.abs().max())

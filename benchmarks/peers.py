@@ -53,7 +53,7 @@ class Plain:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         set_environment()
         self._machine = load(registry.find(str(folder)), "cpu").machine
-        self._machine.runner.draft_tokens = (0, 0)
+        self._machine.runner.draft_tokens = (0, 0, 0)
         self.bytes_per_weight = 1.0 if self._machine.runner.dtype == "int8" else 4.0
         self._document = 0
 

@@ -80,7 +80,7 @@ def naive(model: Any, ids: Sequence[int], num_tokens: int, end: int = 0) -> list
 
 def forward(runner: Any, ids: Sequence[int], kv: Any) -> torch.Tensor:
     """Logits (vocab_size,) after the last of some ids."""
-    logits: torch.Tensor = runner.run([Part(ids, kv)])[0][-1]
+    logits: torch.Tensor = runner.run([Part(ids, kv)])[0][-1].values
     return logits
 
 
@@ -91,7 +91,7 @@ class SlowRunner:
         self._runner = runner
         self._delay = delay
         self.num_forwards = 0
-        self.draft_tokens = (0, 0)
+        self.draft_tokens = (0, 0, 0)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runner, name)

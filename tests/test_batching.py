@@ -17,6 +17,7 @@ from codegen_lsp.host.cache import Forward, run
 from codegen_lsp.host.decode import Machine, answer
 from codegen_lsp.host.load import Loaded, _weights, load
 from codegen_lsp.host.params import Request
+from codegen_lsp.host.runners import Logits
 from codegen_lsp.host.runners.llama import shape_of
 from codegen_lsp.host.runners.static import StaticRunner
 from codegen_lsp.host.scheduler import Job, Scheduler, Sign
@@ -36,7 +37,7 @@ class Editors:
         """Whose token came."""
         self.scheduler = Scheduler(lambda: None, self.forward)
 
-    def forward(self, wanted: Sequence[Forward]) -> list[torch.Tensor]:
+    def forward(self, wanted: Sequence[Forward]) -> list[list[Logits]]:
         self.widths.append(len(wanted))
         return run(self.machine.runner, wanted)
 
@@ -131,7 +132,7 @@ def test_one_that_fails_takes_nobody_with_it(loaded: Loaded, monkeypatch: pytest
     editors = Editors(loaded.machine)
     real = editors.machine.runner.run
 
-    def fail(parts: Sequence[Any]) -> list[torch.Tensor]:
+    def fail(parts: Sequence[Any]) -> list[list[Logits]]:
         found = real(parts)
         if any(part.kv.length > 60 for part in parts):
             raise torch.OutOfMemoryError

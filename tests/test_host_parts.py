@@ -20,6 +20,7 @@ from codegen_lsp.errors import ModelError
 from codegen_lsp.host.answer import Answer, Token
 from codegen_lsp.host.heal import plan
 from codegen_lsp.host.load import Loaded, load, load_model
+from codegen_lsp.host.runners import Logits, logits_of
 from codegen_lsp.host.sample import Sampler, log_probabilities
 from codegen_lsp.host.scheduler import Job, Scheduler, Sign
 from codegen_lsp.host.vocabulary import Vocabulary
@@ -37,15 +38,19 @@ def test_seeds_reproduce_and_differ(loaded: Loaded) -> None:
     assert len({tuple(answer) for answer in answers}) == 3
 
 
+def of(values: torch.Tensor) -> Logits:
+    return logits_of(values[None])[0]
+
+
 def test_top_p_keeps_the_smallest_sufficient_set() -> None:
-    logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
+    logits = of(torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05])))
     for top_p, kept in ((0.4, {0}), (0.5, {0}), (0.79, {0, 1}), (0.9, {0, 1, 2}), (1.0, {0, 1, 2, 3})):
         sampler = Sampler(1.0, top_p, seed=0)
         assert {sampler.pick(logits) for _ in range(400)} == kept
 
 
 def test_temperature_sharpens() -> None:
-    logits = torch.tensor([1.0, 0.0])
+    logits = of(torch.tensor([1.0, 0.0]))
     counts = [sum(Sampler(t, 1.0, seed).pick(logits) for seed in range(300)) for t in (0.2, 1.0, 2.0)]
     assert counts == sorted(counts)
     assert Sampler(0.0, 1.0, None).pick(logits) == 0
@@ -65,7 +70,7 @@ def test_logprobs_are_those_of_transformers(folders: dict[str, Path], loaded: Lo
 
 
 def test_log_probabilities_without_alternatives() -> None:
-    value, top = log_probabilities(torch.zeros(4), 2, 0)
+    value, top = log_probabilities(of(torch.zeros(4)), 2, 0)
     assert value == pytest.approx(-1.3862944)
     assert top == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator
 
@@ -115,6 +116,16 @@ async def test_confidence_is_of_the_kept_tokens_and_gates() -> None:
     assert done.usage == {"prompt_tokens": 3}
     gated = await ask("x = ⟦⟧", Sure([]), Options(min_confidence=0.9))
     assert (gated.edit, gated.filters, gated.stop) == (None, ("confidence",), StopReason.EMPTY)
+
+
+@pytest.mark.parametrize(("least", "num_tokens"), [(0.0, 29), (0.9, 29), (0.92, 14), (0.95, 9)])
+async def test_what_cannot_become_sure_is_not_waited_for(least: float, num_tokens: int) -> None:
+    engine = ScriptedEngine([" + ".join(map(str, range(15)))])  # of 29 words, each with a log-probability of -0.1
+    done = await ask("x = ⟦⟧", engine, Options(min_confidence=least))
+    assert len(done.tokens) == num_tokens
+    assert engine.num_cancelled == (num_tokens < 29)
+    assert done.confidence == pytest.approx(math.exp(-0.1) if num_tokens < 29 else done.confidence)
+    assert ("confidence" in done.filters) == (done.edit is None and num_tokens < 29)
 
 
 async def test_no_intent_asks_nobody() -> None:

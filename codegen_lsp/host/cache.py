@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
-from codegen_lsp.host.runners import Part, Runner
+from codegen_lsp.host.runners import Logits, Part, Runner
 
 MIN_FORK = 32
 """Common tokens from which copying another document's prefix is worth it."""
@@ -51,8 +49,8 @@ class Forward:
     num_logits: int = 1
 
 
-def run(runner: Runner, wanted: Sequence[Forward]) -> list[Tensor]:
-    """Run what several answers want in one call; logits (num_logits, vocab_size) for each."""
+def run(runner: Runner, wanted: Sequence[Forward]) -> list[list[Logits]]:
+    """Run what several answers want in one call; the logits that each wants."""
     for each in wanted:
         if runner.kv_length(each.slot.kv) != len(each.slot.ids):  # a call before this one failed half-way
             runner.crop(each.slot.kv, len(each.slot.ids))

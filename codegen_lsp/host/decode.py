@@ -10,14 +10,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from time import perf_counter
 
-from torch import Tensor
-
 from codegen_lsp.host.answer import Answer, Piece, Token
 from codegen_lsp.host.cache import Forward, KVCache, run
 from codegen_lsp.host.draft import Steps
 from codegen_lsp.host.heal import plan
 from codegen_lsp.host.params import Request
-from codegen_lsp.host.runners import Runner
+from codegen_lsp.host.runners import Logits, Runner
 from codegen_lsp.host.sample import Sampler, log_probabilities
 from codegen_lsp.host.vocabulary import Vocabulary
 
@@ -39,7 +37,7 @@ def decode(
 ) -> Generator[Piece, None, None]:
     """`answer` by itself: a piece for each token."""
     steps = answer(request, machine, is_cancelled, choice)
-    sent: Tensor | None = None
+    sent: list[Logits] | None = None
     try:
         while True:
             item = steps.send(sent)
@@ -56,7 +54,7 @@ def decode(
 
 def answer(
     request: Request, machine: Machine, is_cancelled: Callable[[], bool], choice: int = 0
-) -> Generator[Piece | Forward, Tensor | None, None]:
+) -> Generator[Piece | Forward, list[Logits] | None, None]:
     """Answer number `choice` of a request: a piece for each token, the last one with `finish`, and between them what
     has to be run; the logits of that are to be sent.
 
@@ -108,7 +106,7 @@ def answer(
     yield Piece(text, tokens, finish, clock.usage(steps))
 
 
-def _token(chosen: int, raw: bytes, logits: Tensor, request: Request, vocabulary: Vocabulary) -> Token:
+def _token(chosen: int, raw: bytes, logits: Logits, request: Request, vocabulary: Vocabulary) -> Token:
     """What `logprobs` says of a token; only its text when the request did not ask."""
     text = raw.decode("utf-8", "replace")
     if request.logprobs is None:

@@ -12,13 +12,11 @@ from array import array
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 
-from torch import Tensor
-
 from codegen_lsp.host.cache import Forward, Slot
-from codegen_lsp.host.runners import Runner
+from codegen_lsp.host.runners import Logits, Runner
 
-SIZES = (5, 3, 2)
-"""Lengths of what is looked up, in tokens, the longest first: it is long, the others are short."""
+SIZES = (2, 3, 5)
+"""Lengths of what is looked up, in tokens."""
 WIDTH = array("I").itemsize
 
 
@@ -33,14 +31,13 @@ class Lookup:
         """One more token."""
         self._bytes += number.to_bytes(WIDTH, sys.byteorder)
 
-    def following(self, short: int, long: int) -> list[int]:
+    def following(self, most: Sequence[int]) -> list[int]:
         """What followed the latest earlier place of the longest known end; [] without one.
 
-        At most `short` or `long` tokens, by the length of what is known: of held-out code, 43 % of first tokens behind
-        two to four known ones are right and 26 % of second ones; behind six, 90 and 80 %.
+        At most `most` tokens, by the length of what is known: of held-out code, 43 % of first tokens behind two to four
+        known ones are right and 26 % of second ones; behind six, 90 and 80 %.
         """
-        for size in SIZES:
-            num = long if size == SIZES[0] else short
+        for size, num in reversed(list(zip(SIZES, most, strict=True))):
             run = self._bytes[-WIDTH * size :]
             end = len(self._bytes) - WIDTH
             while (at := self._bytes.rfind(run, 0, end)) >= 0 and at % WIDTH:
@@ -61,12 +58,12 @@ class Steps:
         self._window = window
         self.length = len(slot.ids)
         """Ids of the slot that are prompt or answer; those beyond are drafted."""
-        self._ahead: deque[tuple[int, Tensor]] = deque()
+        self._ahead: deque[tuple[int, Logits]] = deque()
         self._lookup = Lookup((*slot.previous, *prompt)) if max(runner.draft_tokens) else None
         self.num_drafted = self.num_accepted = 0
 
-    def after(self, chosen: int) -> Generator[Forward, Tensor, Tensor]:
-        """Logits (vocab_size,) after one more token; yields what has to be run for them, if anything."""
+    def after(self, chosen: int) -> Generator[Forward, list[Logits], Logits]:
+        """Logits after one more token; yields what has to be run for them, if anything."""
         if self._lookup:
             self._lookup.add(chosen)
         self.length += 1
@@ -83,4 +80,4 @@ class Steps:
 
     def _guess(self) -> list[int]:
         room = max(0, self._window - self.length)
-        return self._lookup.following(*(min(num, room) for num in self._runner.draft_tokens)) if self._lookup else []
+        return self._lookup.following([min(num, room) for num in self._runner.draft_tokens]) if self._lookup else []

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
+from codegen_lsp.host.runners import Logits
 from codegen_lsp.host.sample import Sampler, mass
 from codegen_lsp.host.vocabulary import Vocabulary
 
@@ -31,7 +30,7 @@ class Healing:
         """Whether the next token is still held to the prompt's bytes."""
         return bool(self._owed)
 
-    def pick(self, logits: Tensor, sampler: Sampler) -> tuple[int, bytes]:
+    def pick(self, logits: Logits, sampler: Sampler) -> tuple[int, bytes]:
         """An id that writes owed bytes, and what it writes beyond them (b"" until nothing is owed)."""
         allowed = self._vocabulary.beginning_with(self._owed) + self._vocabulary.within(self._owed)
         if self._is_first and mass(logits, allowed) < MIN_MASS:

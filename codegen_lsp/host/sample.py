@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from codegen_lsp.host.runners import Logits
 
 
 class Sampler:
@@ -20,17 +23,17 @@ class Sampler:
         else:
             self._random.manual_seed(seed % (1 << 63))
 
-    def pick(self, logits: Tensor, allowed: Sequence[int] | None = None) -> int:
-        """An id, from logits (vocab_size,) float32; only one of `allowed` when given."""
-        if allowed is not None:
-            choice = torch.tensor(allowed, device=logits.device)
-            return allowed[self.pick(logits[choice])]
-        if self._temperature == 0:
-            return int(logits.argmax())
-        return self._draw(torch.softmax(logits.cpu() / self._temperature, dim=-1))
+    def pick(self, logits: Logits, allowed: Sequence[int] | None = None) -> int:
+        """An id; only one of `allowed` when given."""
+        if self._temperature == 0 and allowed is None:
+            return logits.best
+        values = logits.values if allowed is None else logits.values[torch.tensor(allowed, device=logits.values.device)]
+        chosen = int(values.argmax()) if self._temperature == 0 else self._draw(values)
+        return chosen if allowed is None else allowed[chosen]
 
-    def _draw(self, probabilities: Tensor) -> int:
-        """Draw from the smallest set of likeliest ids whose probabilities reach top_p."""
+    def _draw(self, values: Tensor) -> int:
+        """Draw from the smallest set of likeliest ones whose probabilities reach top_p."""
+        probabilities = torch.softmax(values.cpu() / self._temperature, dim=-1)
         if self._top_p >= 1:
             return int(torch.multinomial(probabilities, 1, generator=self._random))
         ordered, ids = probabilities.sort(descending=True)
@@ -39,17 +42,19 @@ class Sampler:
         return int(ids[torch.multinomial(ordered * kept, 1, generator=self._random)])
 
 
-def log_probabilities(logits: Tensor, chosen: int, num_top: int) -> tuple[float, list[tuple[int, float]]]:
+def log_probabilities(logits: Logits, chosen: int, num_top: int) -> tuple[float, list[tuple[int, float]]]:
     """The natural log-probability of `chosen`, and the `num_top` likeliest (id, log-probability).
 
     Of the model's own distribution: temperature, top-p and healing do not change it.
     """
-    everything = torch.log_softmax(logits, dim=-1)
-    values, ids = everything.topk(num_top) if num_top else (everything[:0], everything[:0])
-    return float(everything[chosen]), [(int(i), float(v)) for i, v in zip(ids, values, strict=True)]
+    top: list[tuple[int, float]] = []
+    if num_top:
+        values, ids = logits.values.topk(num_top)
+        top = [(i, v - logits.total) for i, v in zip(ids.tolist(), values.tolist(), strict=True)]
+    return float(logits.values[chosen]) - logits.total, top
 
 
-def mass(logits: Tensor, allowed: Sequence[int]) -> float:
+def mass(logits: Logits, allowed: Sequence[int]) -> float:
     """The probability (0 to 1) that the model gives to `allowed` together."""
-    chosen = logits[torch.tensor(allowed, device=logits.device)]
-    return float(torch.exp(chosen.logsumexp(-1) - logits.logsumexp(-1)))
+    chosen = logits.values[torch.tensor(allowed, device=logits.values.device)]
+    return math.exp(float(chosen.logsumexp(-1)) - logits.total)

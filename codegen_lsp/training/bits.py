@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from codegen_lsp.host.load import Loaded
 from codegen_lsp.host.runners import Part
@@ -43,8 +42,10 @@ def served_bits(loaded: Loaded, texts: Sequence[str], size: int = WINDOW) -> flo
         ids = loaded.tokenizer.encode(text)
         for at in range(0, len(ids) - 1, size - 1):
             window = ids[at : at + size]
-            (logits,) = runner.run([Part(window, runner.new_kv(), len(window))])
-            nats += float(F.cross_entropy(logits[:-1], torch.tensor(window[1:]), reduction="sum"))
+            (rows,) = runner.run([Part(window, runner.new_kv(), len(window))])
+            nats += sum(
+                row.total - float(row.values[following]) for row, following in zip(rows, window[1:], strict=False)
+            )
         num_bytes += len(text.encode())
     return nats / math.log(2) / num_bytes
 

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
+
+
+class Logits(NamedTuple):
+    """What a model says after one position."""
+
+    values: Tensor
+    """(vocab_size,) float32."""
+    best: int
+    """The likeliest id."""
+    total: float
+    """The natural logarithm of the sum of e^value: a value less it is a log-probability."""
+
+
+def logits_of(rows: Tensor) -> list[Logits]:
+    """Logits from a tensor (num, vocab_size), row by row."""
+    return [Logits(*row) for row in zip(rows, rows.argmax(-1).tolist(), rows.logsumexp(-1).tolist(), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -32,10 +48,10 @@ class Runner(Protocol):
     """Tokens of prefill to run at once: between two of them others go on, and a cancelled request ends."""
     max_slots: int
     """Sequences that it can hold at the same time, besides one that is being made."""
-    draft_tokens: tuple[int, int]
-    """As many drafted tokens are worth running along with one when a right guess is unsure, and when it is likely.
+    draft_tokens: tuple[int, int, int]
+    """As many drafted tokens are worth running along with one, by how much of the text before agrees (draft.py).
 
-    It follows from what a position more costs in a step. (0, 0) where wrong ones could not be cut off again.
+    It follows from what a position more costs in a step. Zeros where wrong ones could not be cut off again.
     """
 
     def new_kv(self) -> Any:
@@ -44,8 +60,8 @@ class Runner(Protocol):
     def kv_length(self, kv: Any) -> int:
         """Number of ids whose keys and values are stored."""
 
-    def run(self, parts: Sequence[Part]) -> list[Tensor]:
-        """Append each part's ids to its store; float32 logits (num_logits, vocab_size) of its last ids, part by part.
+    def run(self, parts: Sequence[Part]) -> list[list[Logits]]:
+        """Append each part's ids to its store; the logits after its last `num_logits` ids, part by part.
 
         No two parts have one store. What a part gives does not depend on the others; where the weights are what a step
         costs, several in one call cost little more than one.

@@ -7,17 +7,20 @@ run together with, so neither prefill in pieces nor a verified draft can change 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from ctypes import POINTER, c_float, c_int32, c_void_p
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from codegen_lsp.host.runners import Part
+from codegen_lsp.host.runners import Logits, Part
 from codegen_lsp.host.runners.int8 import Int8, quantised
 from codegen_lsp.host.runners.llama import Shape, Store, rotations
 
@@ -26,10 +29,10 @@ PIECE = 160
 MAX_HEAD_SIZE = 256
 MAX_THREADS = 64
 """What step.c has room for."""
-MAX_WIDTH = 32
-"""Weights of the widest vector that step.c knows; rows are read in whole vectors."""
-BLOCK = 8
-"""Rows that lie interleaved."""
+MAX_LANES = 16
+"""Numbers of the widest vector that step.c knows: of a matrix, as many rows lie interleaved."""
+HUGE = 1 << 21
+"""Bytes of a huge page."""
 
 
 class _Matrix(ctypes.Structure):
@@ -49,7 +52,7 @@ class _Model(ctypes.Structure):
         *((name, c_int32) for name in ("layers", "hidden", "inner", "heads", "kv_heads", "head_size", "vocab")),
         ("threads", c_int32),
         ("eps", c_float),
-        ("unused", c_int32),
+        ("positions", c_int32),
         ("layer", POINTER(_Layer)),
         ("embedding", _Matrix),
         ("head", _Matrix),
@@ -59,7 +62,8 @@ class _Model(ctypes.Structure):
 
 class _Step(ctypes.Structure):
     _fields_ = (
-        *((name, c_void_p) for name in ("ids", "place", "capacity", "keys", "values", "wanted", "logits")),
+        *((name, c_void_p) for name in ("ids", "place", "capacity", "keys", "values")),
+        *((name, c_void_p) for name in ("wanted", "best", "totals", "logits")),
         *((name, c_int32) for name in ("num", "num_logits")),
     )
 
@@ -67,7 +71,7 @@ class _Step(ctypes.Structure):
 def fits(shape: Shape) -> bool:
     """Whether step.c can run a model of this shape."""
     sizes = (shape.hidden, shape.inner, shape.heads * shape.head_size)
-    return all(size % MAX_WIDTH == 0 for size in sizes) and shape.head_size in range(16, MAX_HEAD_SIZE + 1, 16)
+    return all(size % (2 * MAX_LANES) == 0 for size in sizes) and shape.head_size in range(16, MAX_HEAD_SIZE + 1, 16)
 
 
 class CompiledRunner:
@@ -75,29 +79,31 @@ class CompiledRunner:
 
     device = "cpu"
     dtype = "int8"
-    kv_bytes = 4
+    kv_bytes = 2
     chunk = 128
     max_slots = 8
-    draft_tokens = (0, 3)
+    draft_tokens = (1, 2, 4)
 
     def __init__(self, shape: Shape, get: Callable[..., Any], library: Path) -> None:
         """`get` as for LlamaRunner, on the CPU. Raises OSError when the library cannot be loaded."""
         self._shape = shape
         self._library = _open(library)
-        self._width: int = self._library.step_width()
+        self._lanes: int = self._library.step_lanes()
         self._kept: list[object] = []
         """What the C side points to."""
         self._model = self._describe(get)
         self.vocab_size = shape.vocab
-        self._pool = c_void_p(self._library.step_open(ctypes.byref(self._model), shape.positions))
+        self._num_rows = -(-shape.vocab // self._lanes) * self._lanes
+        self._pool = c_void_p(self._library.step_open(ctypes.byref(self._model)))
         if not self._pool:
             raise MemoryError
         # The threads end before the weights that they read go.
         weakref.finalize(self, _close, self._library, self._pool, self._model, self._kept)
 
     def new_kv(self) -> Store:
-        """An empty store, float32."""
-        return Store(torch.empty((self._shape.layers, self._shape.kv_heads, 0, self._shape.head_size)))
+        """An empty store, float16; step.c lays keys out in a way of its own."""
+        sizes = (self._shape.layers, self._shape.kv_heads, 0, self._shape.head_size)
+        return Store(torch.empty(sizes, dtype=torch.float16))
 
     def kv_length(self, kv: Store) -> int:
         """Number of ids stored."""
@@ -112,10 +118,10 @@ class CompiledRunner:
         """Copy the first `length` ids' keys and values."""
         return kv.copied(length)
 
-    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+    def run(self, parts: Sequence[Part]) -> list[list[Logits]]:
         """Append ids to stores, all in one pass over the weights as long as they fit; see Runner."""
         left = [deque(part.ids[at : at + PIECE] for at in range(0, len(part.ids), PIECE)) for part in parts]
-        rows: list[list[Tensor]] = [[] for _ in parts]
+        rows: list[list[Logits]] = [[] for _ in parts]
         while any(left):
             # Of each part one piece at a time, since the next one needs what it stores; as many as fit into a step.
             step, size = list[int](), 0
@@ -124,11 +130,11 @@ class CompiledRunner:
                     step.append(n)
                     size += len(pieces[0])
             for n, logits in zip(step, self._step([(parts[n], left[n].popleft()) for n in step]), strict=True):
-                rows[n].append(logits)
-        return [torch.cat(found)[-part.num_logits :] for part, found in zip(parts, rows, strict=True)]
+                rows[n] += logits
+        return [found[-part.num_logits :] for part, found in zip(parts, rows, strict=True)]
 
-    def _step(self, pieces: Sequence[tuple[Part, Sequence[int]]]) -> list[Tensor]:
-        """One call of step.c; logits (at most num_logits, vocab) for each piece."""
+    def _step(self, pieces: Sequence[tuple[Part, Sequence[int]]]) -> Iterator[list[Logits]]:
+        """One call of step.c; logits after the last ids, at most num_logits, for each piece."""
         ids, place, capacity, keys, values, wanted, counts = ([] for _ in range(7))  # type: ignore[var-annotated]
         for part, new in pieces:
             end = part.kv.length + len(new)
@@ -142,15 +148,17 @@ class CompiledRunner:
             capacity += [part.kv.keys.shape[2]] * len(new)
             keys += [part.kv.keys.data_ptr()] * len(new)
             values += [part.kv.values.data_ptr()] * len(new)
-        logits = torch.empty((len(wanted), self._model.vocab))
+        logits = torch.empty((len(wanted), self._num_rows))
         tables = [(c_int32 * len(each))(*each) for each in (ids, place, capacity)]
         stores = [(c_void_p * len(each))(*each) for each in (keys, values)]
-        rows = (c_int32 * len(wanted))(*wanted)
-        step = _Step(*map(ctypes.addressof, (*tables, *stores, rows)), logits.data_ptr(), len(ids), len(wanted))
+        rows, best, totals = (c_int32 * len(wanted))(*wanted), (c_int32 * len(wanted))(), (c_float * len(wanted))()
+        arrays = (ctypes.addressof(each) for each in (*tables, *stores, rows, best, totals))
+        step = _Step(*arrays, logits.data_ptr(), len(ids), len(wanted))
         self._library.step_run(self._pool, ctypes.byref(step))
         for part, new in pieces:
             part.kv.length += len(new)
-        return list(torch.split(logits[:, : self.vocab_size], counts))
+        found = map(Logits, logits[:, : self.vocab_size], best, totals)
+        return (list(islice(found, count)) for count in counts)
 
     # The weights, as C sees them
 
@@ -162,12 +170,10 @@ class CompiledRunner:
         self._kept.append(layers)
         cos, sin = rotations(shape, torch.empty(0))
         sizes = (shape.layers, shape.hidden, shape.inner, shape.heads, shape.kv_heads, shape.head_size)
-        vocab = -(-shape.vocab // BLOCK) * BLOCK
         norm = self._vector(get("model.norm.weight", shape.hidden))
         ends = (norm, self._vector(cos), self._vector(sin))
-        return _Model(
-            *sizes, vocab, min(torch.get_num_threads(), MAX_THREADS), shape.eps, 0, layers, embedding, head, *ends
-        )
+        threads = min(torch.get_num_threads(), MAX_THREADS)
+        return _Model(*sizes, shape.vocab, threads, shape.eps, shape.positions, layers, embedding, head, *ends)
 
     def _layer(self, get: Callable[..., Any], number: int) -> _Layer:
         shape, at = self._shape, f"model.layers.{number}."
@@ -190,7 +196,7 @@ class CompiledRunner:
     def _matrix(self, weights: Iterable[Tensor]) -> _Matrix:
         small = [quantised(weight) for weight in weights]
         whole = small[0] if len(small) == 1 else Int8(*(torch.cat(parts) for parts in zip(*small, strict=True)))
-        packed = _packed(whole, self._width)
+        packed = _packed(whole, self._lanes)
         self._kept.append(packed)
         return _Matrix(packed.values.data_ptr(), packed.scales.data_ptr())
 
@@ -202,18 +208,32 @@ class CompiledRunner:
         return kept.data_ptr()
 
 
-def _packed(matrix: Int8, width: int) -> Int8:
-    """Values (rows / BLOCK, columns / width, BLOCK, width), as step.c reads them; rows of zeros fill the last block."""
+def _packed(matrix: Int8, lanes: int) -> Int8:
+    """Values (rows / lanes, columns / 2, lanes, 2), as step.c reads them; rows of zeros fill the last block."""
     rows, columns = matrix.values.shape
-    missing = -rows % BLOCK
-    values = torch.nn.functional.pad(matrix.values, (0, 0, 0, missing))
-    blocks = values.view(-1, BLOCK, columns // width, width).transpose(1, 2).contiguous()
-    return Int8(blocks, torch.nn.functional.pad(matrix.scales, (0, missing)))
+    missing = -rows % lanes
+    pairs = torch.nn.functional.pad(matrix.values, (0, 0, 0, missing)).view(torch.int16)
+    blocks = pairs.view(-1, lanes, columns // 2).transpose(1, 2)
+    values = _huge(blocks.numel() * 2).view(torch.int16).view(blocks.shape).copy_(blocks)
+    return Int8(values, torch.nn.functional.pad(matrix.scales, (0, missing)))
+
+
+def _huge(num: int) -> Tensor:
+    """`num` bytes of memory, in huge pages where the system has them: all of it is read for every token, and a look
+    into the page tables for every 4 KiB takes its time."""
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.empty(num, dtype=torch.uint8)
+    memory = mmap.mmap(-1, num + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    whole = torch.frombuffer(memory, dtype=torch.uint8)
+    first = -whole.data_ptr() % HUGE
+    return whole[first : first + num]
 
 
 def _open(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
-    library.step_open.restype, library.step_open.argtypes = c_void_p, (POINTER(_Model), c_int32)
+    library.step_open.restype, library.step_open.argtypes = c_void_p, (POINTER(_Model),)
     library.step_run.restype, library.step_run.argtypes = None, (c_void_p, POINTER(_Step))
     library.step_close.restype, library.step_close.argtypes = None, (c_void_p,)
     return library

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from codegen_lsp.host.runners import Part
+from codegen_lsp.host.runners import Logits, Part, logits_of
 
 CROPPABLE = {"full_attention", "sliding_attention", "chunked_attention"}
 
@@ -30,7 +30,8 @@ class GeneralRunner:
         self.kv_bytes = parameter.dtype.itemsize
         self.chunk = 128 if self.device == "cpu" else 512
         self.max_slots = 8
-        self.draft_tokens = (0, 0) if not self._can_crop else (0, 3) if self.device == "cpu" else (3, 7)
+        drafts = (0, 0, 3) if self.device == "cpu" else (3, 3, 7)
+        self.draft_tokens = drafts if self._can_crop else (0, 0, 0)
 
     def new_kv(self) -> Any:
         """An empty DynamicCache.
@@ -44,9 +45,9 @@ class GeneralRunner:
         return int(kv.get_seq_length())
 
     @torch.inference_mode()
-    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+    def run(self, parts: Sequence[Part]) -> list[list[Logits]]:
         """Append ids to stores, one part after the other; see Runner."""
-        return [self._run(part.ids, part.kv, part.num_logits) for part in parts]
+        return [logits_of(self._run(part.ids, part.kv, part.num_logits)) for part in parts]
 
     def _run(self, ids: Sequence[int], kv: Any, num_logits: int) -> Tensor:
         batch = torch.tensor([list(ids)], device=self.device)

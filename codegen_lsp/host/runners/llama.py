@@ -14,11 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from codegen_lsp.host.runners import Part
+from codegen_lsp.host.runners import Logits, Part, logits_of
 
 FAMILY = ("llama", "mistral", "qwen2", "qwen3")
 GROWTH = 512
 """Positions by which a KV store grows."""
+BLOCK = 16
+"""Positions of a block of it (PLACES in step.c)."""
 
 Angles = tuple[Tensor, Tensor]
 """Cosines and sines of T positions, each (T, head_size)."""
@@ -99,7 +101,10 @@ class Layer:
 
 
 class Store:
-    """Keys and values, each (layers, kv_heads, capacity, head_size); the first `length` positions are in use."""
+    """Keys and values, each (layers, kv_heads, capacity, head_size); the first `length` positions are in use.
+
+    Copies take whole blocks of positions, so that a runner may lay out those of a block as it likes.
+    """
 
     def __init__(self, empty: Tensor) -> None:
         self.keys = self.values = empty
@@ -115,15 +120,22 @@ class Store:
         """A store of its own with the first `length` positions."""
         copy = Store(self.keys[:, :, :0])
         copy.reserve(length)
-        copy.keys[:, :, :length] = self.keys[:, :, :length]
-        copy.values[:, :, :length] = self.values[:, :, :length]
+        used = _whole(length)
+        copy.keys[:, :, :used] = self.keys[:, :, :used]
+        copy.values[:, :, :used] = self.values[:, :, :used]
         copy.length = length
         return copy
 
     def _grown(self, old: Tensor, capacity: int) -> Tensor:
         new = old.new_empty((*old.shape[:2], capacity, old.shape[3]))
-        new[:, :, : self.length] = old[:, :, : self.length]
+        used = _whole(self.length)
+        new[:, :, :used] = old[:, :, :used]
         return new
+
+
+def _whole(length: int) -> int:
+    """Positions of the blocks that `length` of them begin; a store's capacity is a multiple of a block's."""
+    return -(-length // BLOCK) * BLOCK
 
 
 class LlamaRunner:
@@ -144,7 +156,7 @@ class LlamaRunner:
         self.dtype = str(self._embedding.dtype).removeprefix("torch.")
         self.kv_bytes = self._embedding.dtype.itemsize
         self.chunk, self.max_slots = 128, 8
-        self.draft_tokens = (0, 3)
+        self.draft_tokens = (0, 0, 3)
 
     def new_kv(self) -> Store:
         """An empty store."""
@@ -166,9 +178,10 @@ class LlamaRunner:
         return kv.copied(length)
 
     @torch.inference_mode()
-    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+    def run(self, parts: Sequence[Part]) -> list[list[Logits]]:
         """Append ids to stores, one part after the other; see Runner."""
-        return [self._logits(self._hidden(part.ids, part.kv)[-part.num_logits :]) for part in parts]
+        rows = [self._logits(self._hidden(part.ids, part.kv)[-part.num_logits :]) for part in parts]
+        return [logits_of(each) for each in rows]
 
     def _logits(self, x: Tensor) -> Tensor:
         return F.linear(self._normed(x, self._norm), self._head).float()

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from codegen_lsp.host.runners import Part
+from codegen_lsp.host.runners import Logits, Part, logits_of
 from codegen_lsp.host.runners.llama import Layer, Shape, rotate, rotations
 
 SEQUENCES = (1, 2, 4)
@@ -78,7 +78,7 @@ class StaticRunner:
         self.vocab_size = shape.vocab
         self.device, self.dtype = str(like.device), str(like.dtype).removeprefix("torch.")
         self.kv_bytes = like.dtype.itemsize
-        self.draft_tokens = (3, 7)
+        self.draft_tokens = (3, 3, 7)
         self.chunk = POSITIONS[-1]
         rows, self.positions = _plan(shape, like, max_rows)
         # A row more, for what pads a step to its number of sequences; and what pads its positions lies behind the end.
@@ -119,7 +119,7 @@ class StaticRunner:
         return copy
 
     @torch.inference_mode()
-    def run(self, parts: Sequence[Part]) -> list[Tensor]:
+    def run(self, parts: Sequence[Part]) -> list[list[Logits]]:
         """Append ids to sequences, as many at once as a step takes; see Runner."""
         found: dict[int, Tensor] = {}
         # Those of a kind together: a prompt beside single tokens would pad these to its length.
@@ -127,7 +127,7 @@ class StaticRunner:
             mine = iter([n for n, part in enumerate(parts) if (len(part.ids) > ALL_LOGITS) == is_long])
             while group := list(islice(mine, SEQUENCES[-1])):
                 found |= dict(zip(group, self._together([parts[n] for n in group], is_long), strict=True))
-        return [found[n] for n in range(len(parts))]
+        return [logits_of(found[n]) for n in range(len(parts))]
 
     def _together(self, parts: Sequence[Part], is_long: bool) -> list[Tensor]:
         """Logits (num_logits, vocab) of at most SEQUENCES[-1] parts."""
