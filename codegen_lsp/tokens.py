@@ -7,6 +7,10 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer as FastTokenizer
 
+MAX_KNOWN = 512
+"""Texts whose ids are remembered: a keystroke changes one or two of the many pieces of which a prompt is made."""
+MAX_CHARS = 16 * 1024
+"""Of a text that is remembered."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -19,13 +23,19 @@ class FileTokenizer:
         self._fast.no_truncation()
         # Control tokens written in a user's text are then plain characters.
         self._fast.encode_special_tokens = True
+        self._known: dict[str, tuple[int, ...]] = {}
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text; markers such as <|fim_prefix|> in it are ordinary text, lone surrogates become U+FFFD."""
-        if not text.isascii():
-            text = _SURROGATE.sub("\ufffd", text)
-        ids: list[int] = self._fast.encode(text, add_special_tokens=False).ids
-        return ids
+        ids = self._known.pop(text, None)
+        if ids is None:
+            plain = text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+            ids = tuple(self._fast.encode(plain, add_special_tokens=False).ids)
+        if len(text) <= MAX_CHARS:
+            if len(self._known) >= MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[text] = ids  # now the latest
+        return list(ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, control tokens left out."""

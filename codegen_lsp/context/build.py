@@ -69,7 +69,7 @@ def _tight_prefix(snapshot: Snapshot, intent: Intent, tree: Tree, budget: int, c
     text = with_newlines(snapshot.text[:start] + intent.lead)
     if _fits(text, budget, count):
         return text, 0
-    spans = (enclosing(tree.page, start), imports(snapshot.text, tree.language))
+    spans = (enclosing(tree.page, start), imports(tree))
     # All imports and a fixed room for headers, though some may turn out to be near and headers change with the
     # column of the cursor: so the cut does not move to and fro.
     most = int(budget * HEAD_SHARE)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from codegen_lsp.syntax.languages import Language
 from codegen_lsp.syntax.page import Page
+from codegen_lsp.syntax.parse import Tree
 from codegen_lsp.text import Span
 
 HEAD = 16 * 1024
 """Characters at the top of a file that are searched for imports."""
 
 
-def imports(text: str, language: Language) -> list[Span]:
+def imports(tree: Tree) -> list[Span]:
     """Top-level import statements near the top, whole lines without their line end, in order."""
-    page = Page(text, language, Span(0, min(len(text), HEAD)))
+    page = Page(tree.text, tree.language, Span(0, min(len(tree.text), HEAD))) if tree.window.start else tree.page
     found = list[Span]()
     for number, line in enumerate(page.lines):
-        if not line.continues and not line.indent and language.imports.match(line.code):
+        if line.start >= HEAD:
+            break
+        if not line.continues and not line.indent and tree.language.imports.match(line.code):
             found.append(_statement(page, number))
     return found
 
