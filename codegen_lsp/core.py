@@ -85,6 +85,25 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """A named thing that a file defines, as others may use it."""
+
+    path: str
+    """Relative to the workspace, with `/`."""
+    name: str
+    kind: str
+    """function, method, class, constant or type."""
+    parent: str
+    """The class that it is a member of, "" at the top level."""
+    signature: str
+    """Its header as the file has it, decorators left out, on one line where it was on several."""
+    doc: str
+    """The first line of its docstring or of the comment above it."""
+    span: Span
+    """All of it, body included."""
+
+
+@dataclass(frozen=True)
 class Snippet:
     """A piece of another file, with the reason for which it was chosen."""
 
