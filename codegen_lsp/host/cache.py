@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from codegen_lsp.host.runners import Logits, Part, Runner
+from codegen_lsp.host.runners import Greedy, Logits, Part, Runner
 
 MIN_FORK = 32
 """Common tokens from which copying another document's prefix is worth it."""
@@ -47,6 +47,7 @@ class Forward:
     slot: Slot
     ids: Sequence[int]
     num_logits: int = 1
+    greedy: Greedy | None = None
 
 
 def run(runner: Runner, wanted: Sequence[Forward]) -> list[list[Logits]]:
@@ -54,9 +55,9 @@ def run(runner: Runner, wanted: Sequence[Forward]) -> list[list[Logits]]:
     for each in wanted:
         if runner.kv_length(each.slot.kv) != len(each.slot.ids):  # a call before this one failed half-way
             runner.crop(each.slot.kv, len(each.slot.ids))
-    found = runner.run([Part(each.ids, each.slot.kv, each.num_logits) for each in wanted])
+    found = runner.run([Part(each.ids, each.slot.kv, each.num_logits, each.greedy) for each in wanted])
     for each in wanted:
-        each.slot.ids.extend(each.ids)
+        each.slot.ids.extend(each.greedy.appended if each.greedy and each.greedy.appended else each.ids)
     return found
 
 

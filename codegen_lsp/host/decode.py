@@ -76,7 +76,9 @@ def answer(
             rows = yield Forward(slot, ids[start : start + machine.runner.chunk])
             logits = None if rows is None else rows[-1]
         clock.prefilled()
-        steps = Steps(slot, machine.runner, ids, machine.context_window)
+        is_greedy = request.temperature == 0 and not request.is_background
+        pauses = machine.vocabulary.pauses if is_greedy else None
+        steps = Steps(slot, machine.runner, ids, machine.context_window, pauses)
         finish = None if request.max_tokens else "length"
         while not finish:
             if logits is None or is_cancelled():
@@ -101,7 +103,7 @@ def answer(
             elif clock.completed >= request.max_tokens or steps.length + 1 >= machine.context_window:
                 finish = "length"
             else:
-                logits = yield from steps.after(chosen)
+                logits = yield from steps.after(chosen, request.max_tokens - clock.completed)
     text, tokens = said.flush()
     yield Piece(text, tokens, finish, clock.usage(steps))
 

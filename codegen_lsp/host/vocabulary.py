@@ -10,6 +10,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 
@@ -32,6 +33,11 @@ class Vocabulary:
         self._ids_of: dict[bytes, list[int]] = {}
         for raw, number in self._sorted:
             self._ids_of.setdefault(raw, []).append(number)
+
+    @cached_property
+    def pauses(self) -> bytes:
+        """A byte for each id, 1 for those after which an answer often ends: control tokens, and line ends."""
+        return bytes(not raw or b"\n" in raw for raw in self._bytes)
 
     def bytes_of(self, number: int) -> bytes:
         """The bytes of a token; b"" for a control token or an unused id."""

@@ -25,6 +25,22 @@ def logits_of(rows: Tensor) -> list[Logits]:
     return [Logits(*row) for row in zip(rows, rows.argmax(-1).tolist(), rows.logsumexp(-1).tolist(), strict=True)]
 
 
+@dataclass
+class Greedy:
+    """A runner may go on by itself, each next id being the likeliest, and stop where it likes."""
+
+    history: bytes
+    """All ids so far, 4 bytes each, the last one the part's first: what to draft from."""
+    most: int
+    """Ids to append at most."""
+    pauses: bytes
+    """(vocab_size,): not 0 for ids after which it has to stop."""
+    appended: tuple[int, ...] = ()
+    """What the runner has appended instead of the part's ids, one for each row of logits; () when it did not go on."""
+    num_drafted: int = 0
+    num_accepted: int = 0
+
+
 @dataclass(frozen=True)
 class Part:
     """Ids to be appended to one sequence."""
@@ -33,6 +49,8 @@ class Part:
     kv: Any
     num_logits: int = 1
     """Of how many of the last ids logits are wanted."""
+    greedy: Greedy | None = None
+    """Only for a part that wants all its logits. Its ids behind the first one are guesses."""
 
 
 class Runner(Protocol):
@@ -53,6 +71,9 @@ class Runner(Protocol):
 
     It follows from what a position more costs in a step. Zeros where wrong ones could not be cut off again.
     """
+
+    goes_on: bool
+    """Whether it makes use of `Part.greedy`."""
 
     def new_kv(self) -> Any:
         """An empty KV store."""

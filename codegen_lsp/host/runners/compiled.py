@@ -20,12 +20,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codegen_lsp.host.runners import Logits, Part
+from codegen_lsp.host.runners import Greedy, Logits, Part
 from codegen_lsp.host.runners.int8 import Int8, quantised
 from codegen_lsp.host.runners.llama import Shape, Store, rotations
 
 PIECE = 160
 """Positions of one call: MAX_TOKENS of step.c."""
+FEW = 8
+"""Positions of a step of it: FEW of step.c."""
+STEPS = 4
+"""Of greedy decoding in one call: a few milliseconds with the bundled model, in which nobody else gets a turn."""
 MAX_HEAD_SIZE = 256
 MAX_THREADS = 64
 """What step.c has room for."""
@@ -60,6 +64,15 @@ class _Model(ctypes.Structure):
     )
 
 
+class _Greedy(ctypes.Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("history", "pauses")),
+        ("num", c_int32),
+        ("drafts", c_int32 * 3),
+        *((name, c_int32) for name in ("most", "steps", "num_rows", "num_drafted", "num_accepted")),
+    )
+
+
 class _Step(ctypes.Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("ids", "place", "capacity", "keys", "values")),
@@ -83,6 +96,7 @@ class CompiledRunner:
     chunk = 128
     max_slots = 8
     draft_tokens = (1, 2, 4)
+    goes_on = True
 
     def __init__(self, shape: Shape, get: Callable[..., Any], library: Path) -> None:
         """`get` as for LlamaRunner, on the CPU. Raises OSError when the library cannot be loaded."""
@@ -120,6 +134,8 @@ class CompiledRunner:
 
     def run(self, parts: Sequence[Part]) -> list[list[Logits]]:
         """Append ids to stores, all in one pass over the weights as long as they fit; see Runner."""
+        if len(parts) == 1 and (greedy := parts[0].greedy) and len(parts[0].ids) <= FEW:
+            return [self._go_on(parts[0], greedy)]
         left = [deque(part.ids[at : at + PIECE] for at in range(0, len(part.ids), PIECE)) for part in parts]
         rows: list[list[Logits]] = [[] for _ in parts]
         while any(left):
@@ -133,13 +149,38 @@ class CompiledRunner:
                 rows[n] += logits
         return [found[-part.num_logits :] for part, found in zip(parts, rows, strict=True)]
 
+    def _go_on(self, part: Part, greedy: Greedy) -> list[Logits]:
+        """A few steps in one call of step.c."""
+        start, num = part.kv.length, len(part.ids)
+        most = max(num, min(greedy.most, self._shape.positions - start))
+        self._check(part.ids, start + most)
+        part.kv.reserve(start + most)
+        logits = torch.empty((most, self._num_rows))
+        ids, place = (c_int32 * num)(*part.ids), (c_int32 * num)(*range(start, start + num))
+        capacity, best, totals = c_int32(part.kv.keys.shape[2]), (c_int32 * most)(), (c_float * most)()
+        keys, values = c_void_p(part.kv.keys.data_ptr()), c_void_p(part.kv.values.data_ptr())
+        arrays = (ctypes.addressof(each) for each in (ids, place, capacity, keys, values))
+        step = _Step(*arrays, None, ctypes.addressof(best), ctypes.addressof(totals), logits.data_ptr(), num, num)
+        history = ctypes.create_string_buffer(greedy.history, len(greedy.history) + 4 * most)
+        pauses = ctypes.c_char_p(greedy.pauses)  # the bytes themselves, not a copy
+        tables = ctypes.addressof(history), ctypes.cast(pauses, c_void_p)
+        how = _Greedy(*tables, len(greedy.history) // 4, self.draft_tokens, most, STEPS)
+        self._library.step_greedy(self._pool, ctypes.byref(step), ctypes.byref(how))
+        greedy.num_drafted, greedy.num_accepted = how.num_drafted, how.num_accepted
+        greedy.appended = (part.ids[0], *best[: how.num_rows - 1])
+        part.kv.length += how.num_rows
+        return list(islice(map(Logits, logits[:, : self.vocab_size], best, totals), how.num_rows))
+
+    def _check(self, ids: Sequence[int], end: int) -> None:
+        if end > self._shape.positions or not all(0 <= number < self.vocab_size for number in ids):
+            raise IndexError("a token id or a position that the model does not have")
+
     def _step(self, pieces: Sequence[tuple[Part, Sequence[int]]]) -> Iterator[list[Logits]]:
         """One call of step.c; logits after the last ids, at most num_logits, for each piece."""
         ids, place, capacity, keys, values, wanted, counts = ([] for _ in range(7))  # type: ignore[var-annotated]
         for part, new in pieces:
             end = part.kv.length + len(new)
-            if end > self._shape.positions or not all(0 <= number < self.vocab_size for number in new):
-                raise IndexError("a token id or a position that the model does not have")
+            self._check(new, end)
             part.kv.reserve(end)
             counts.append(min(len(new), part.num_logits))
             wanted += range(len(ids) + len(new) - counts[-1], len(ids) + len(new))
@@ -235,6 +276,8 @@ def _open(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     library.step_open.restype, library.step_open.argtypes = c_void_p, (POINTER(_Model),)
     library.step_run.restype, library.step_run.argtypes = None, (c_void_p, POINTER(_Step))
+    library.step_greedy.restype = None
+    library.step_greedy.argtypes = (c_void_p, POINTER(_Step), POINTER(_Greedy))
     library.step_close.restype, library.step_close.argtypes = None, (c_void_p,)
     return library
 

@@ -17,6 +17,8 @@ CROPPABLE = {"full_attention", "sliding_attention", "chunked_attention"}
 class GeneralRunner:
     """Runner over a loaded `PreTrainedModel`."""
 
+    goes_on = False
+
     def __init__(self, model: Any) -> None:
         self._model = model.eval()
         self._config = model.config.get_text_config(decoder=True)

@@ -141,6 +141,8 @@ def _whole(length: int) -> int:
 class LlamaRunner:
     """Runner over the tensors of a model of the family."""
 
+    goes_on = False
+
     def __init__(self, shape: Shape, get: Callable[..., Any]) -> None:
         """`get(name, *size, optional=False)` is a weight of that size on the right device, in the right dtype."""
         self._shape = shape

@@ -67,6 +67,8 @@ class Inputs:
 class StaticRunner:
     """Runner whose steps are CUDA graphs on a GPU."""
 
+    goes_on = False
+
     def __init__(self, shape: Shape, get: Callable[..., Any], max_rows: int = MAX_ROWS) -> None:
         """`get` as for LlamaRunner. Raises torch.OutOfMemoryError when not even one short sequence fits."""
         self._shape = shape

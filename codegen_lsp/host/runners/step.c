@@ -211,6 +211,15 @@ typedef struct {
     int32_t num, num_logits;
 } Step;
 
+/* What greedy decoding needs to go on for a few steps. */
+typedef struct {
+    int32_t *history;        /* (num + most,): all ids so far, the step's first one the last; more are written behind it */
+    const uint8_t *pauses;   /* (vocab,): not 0 for ids after which somebody should look */
+    int32_t num, drafts[3];  /* as Runner.draft_tokens */
+    int32_t most, steps;     /* positions and steps at most */
+    int32_t num_rows, num_drafted, num_accepted; /* what came of it */
+} Greedy;
+
 /* Rows of int16 with one scale each, as matrices are multiplied with them: two columns of all rows, then the next two. */
 typedef struct {
     int32_t *pairs;  /* (columns / 2, num) */
@@ -616,6 +625,55 @@ static void run(Pool *pool, int worker) {
     barrier(pool);
     sum_up(pool);
     barrier(pool);
+}
+
+void step_run(Pool *pool, const Step *step);
+
+/* -- greedy decoding goes on by itself, so that nobody has to be asked between two steps */
+
+/* What followed the last tokens before is likely to follow them again: draft.py's Lookup. */
+static int draft(const Greedy *g, int32_t *found, int room) {
+    static const int sizes[] = {5, 3, 2};
+    for (int n = 0; n < 3; n++) {
+        int size = sizes[n], most = g->drafts[2 - n] < room ? g->drafts[2 - n] : room;
+        const int32_t *end = g->history + g->num - size;
+        for (int at = g->num - size - 1; at >= 0; at--) {
+            if (memcmp(g->history + at, end, size * sizeof(int32_t))) continue;
+            int known = g->num - at - size;
+            if (most > known) most = known;
+            memcpy(found, g->history + at + size, most * sizeof(int32_t));
+            return most;
+        }
+    }
+    return 0;
+}
+
+/* `step` is of one sequence and wants all logits: `g->most` rows of them, and of `best` and `totals`, have room. */
+void step_greedy(Pool *pool, const Step *step, Greedy *g) {
+    int32_t ids[FEW], places[FEW], capacity[FEW], wanted[FEW];
+    half *keys[FEW], *values[FEW];
+    int num = step->num, place = step->place[0], vocab = whole(pool->model->vocab);
+    memcpy(ids, step->ids, num * sizeof(int32_t));
+    for (int n = 0; n < FEW; n++) {
+        capacity[n] = step->capacity[0], wanted[n] = n;
+        keys[n] = step->keys[0], values[n] = step->values[0];
+    }
+    for (g->num_rows = g->num_drafted = g->num_accepted = 0;;) {
+        int32_t *best = step->best + g->num_rows;
+        for (int n = 0; n < num; n++) places[n] = place + n;
+        Step one = {ids, places, capacity, keys, values, wanted, best, step->totals + g->num_rows,
+                    step->logits + (size_t)g->num_rows * vocab, num, num};
+        step_run(pool, &one);
+        int right = 1, is_pause = g->pauses[best[0]];
+        for (; right < num && best[right - 1] == ids[right]; right++) is_pause |= g->pauses[best[right]];
+        g->num_drafted += num - 1, g->num_accepted += right - 1;
+        for (int n = 1; n < right; n++) g->history[g->num++] = ids[n];
+        g->num_rows += right, place += right;
+        int room = g->most - g->num_rows;
+        if (is_pause || --g->steps <= 0 || room <= 0) return;
+        ids[0] = g->history[g->num++] = best[right - 1];
+        num = 1 + draft(g, ids + 1, room - 1 < FEW - 1 ? room - 1 : FEW - 1);
+    }
 }
 
 typedef struct { Pool *pool; int worker; } Worker;
