@@ -69,9 +69,16 @@ class Settings:
     enabled: bool = True
     engine: EngineSettings = field(default_factory=EngineSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
+    index: bool = True
+    """Read the workspace's other files, to show the model what it needs of them."""
     disabled_languages: tuple[str, ...] = ()
     disabled_globs: tuple[str, ...] = SECRETS
     """Matched against the whole path and the file name; `*` also matches `/`."""
+
+    @property
+    def indexing(self) -> object:
+        """What an index depends on: a change of it needs another one."""
+        return self.enabled and self.index, self.disabled_languages, self.disabled_globs
 
     def refusal(self, language: str, path: str) -> str | None:
         """Why nothing is offered in a file, in words; None when it may be."""
@@ -205,6 +212,7 @@ def _union(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
 
 RULES: Mapping[str, Rule] = {
     "enabled": Rule("", _flag, lambda mine, theirs: mine and theirs),
+    "index": Rule("", _flag, lambda mine, theirs: mine and theirs),
     "disabled_languages": Rule("", _strings, _union),
     "disabled_globs": Rule("", _strings, _union),
     "model": Rule("engine", _string(r"[^\x00-\x1f]*", "the name or folder of a model")),

@@ -15,11 +15,12 @@ from codegen_lsp.core import Completion, Snapshot, StopReason, Trigger
 from codegen_lsp.errors import EngineFailed
 from codegen_lsp.server import generations as generations_module
 from codegen_lsp.server import session as session_module
+from codegen_lsp.server.asks import Purpose
 from codegen_lsp.server.convert import Selected, inline_items
 from codegen_lsp.server.documents import Change, Document
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.model import State
-from codegen_lsp.server.session import MAX_PATH, Purpose, Session
+from codegen_lsp.server.session import MAX_PATH, Session
 from codegen_lsp.server.suggestions import Suggestions
 from codegen_lsp.settings import Settings
 from codegen_lsp.text import Edit, Encoding, Span

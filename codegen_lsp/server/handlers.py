@@ -14,6 +14,7 @@ from pygls.lsp.server import LanguageServer
 
 from codegen_lsp.core import IntentKind, Trigger
 from codegen_lsp.server import inspect
+from codegen_lsp.server.asks import Ask, Purpose
 from codegen_lsp.server.convert import (
     Selected,
     changes_of,
@@ -28,7 +29,7 @@ from codegen_lsp.server.documents import Position
 from codegen_lsp.server.door import ACTION_KIND
 from codegen_lsp.server.orders import is_deliberate
 from codegen_lsp.server.rpc import Code, RpcError
-from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Ask, Purpose, Session
+from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Session
 from codegen_lsp.text import Edit, Span
 
 TITLES = {
@@ -76,6 +77,12 @@ def did_change_configuration(session: Session, params: Any) -> None:
     if isinstance(settings, dict) and "codegen" in settings:
         settings = settings["codegen"]
     session.slots.start(session.configure(settings))
+
+
+def did_change_watched_files(session: Session, params: Any) -> None:
+    """workspace/didChangeWatchedFiles"""
+    uris = (field(change, "uri") for change in field(params, "changes") or [])
+    session.retrieval.touched([uri for uri in uris if isinstance(uri, str)])
 
 
 def did_change_workspace_folders(session: Session, params: Any) -> None:
@@ -251,6 +258,7 @@ FEATURES: Mapping[str, Callable[..., Any]] = {
     types.TEXT_DOCUMENT_DID_CHANGE: did_change,
     types.TEXT_DOCUMENT_DID_CLOSE: did_close,
     types.WORKSPACE_DID_CHANGE_CONFIGURATION: did_change_configuration,
+    types.WORKSPACE_DID_CHANGE_WATCHED_FILES: did_change_watched_files,
     types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: did_change_workspace_folders,
     types.TEXT_DOCUMENT_INLINE_COMPLETION: inline_completion,
     types.TEXT_DOCUMENT_COMPLETION: completion,

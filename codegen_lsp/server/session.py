@@ -7,20 +7,22 @@ user has typed the beginning of it meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from codegen_lsp.core import Completion, IntentKind, Snapshot, Trigger
 from codegen_lsp.errors import EngineError
+from codegen_lsp.server.asks import Ask, Purpose
 from codegen_lsp.server.convert import Selected, ruled_path, shown_path
 from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.generations import Generations
 from codegen_lsp.server.model import Editor, EngineFactory, Loaded, Model
 from codegen_lsp.server.orders import find_order
+from codegen_lsp.server.retrieval import FIRST_S, IndexFactory, Retrieval
 from codegen_lsp.server.slots import Slots
 from codegen_lsp.server.suggestions import Offer, Suggestion, Suggestions, rest
 from codegen_lsp.settings import Settings, parse
@@ -40,41 +42,16 @@ MAX_PATH = 200
 """Characters of a path that the model is shown, its end: more would take the place of the text."""
 
 
-class Purpose(StrEnum):
-    """What an answer is for. A newer request of a document takes the place of an older one for the same purpose."""
-
-    GHOST_TEXT = "ghost-text"
-    POPUP = "popup"
-    ORDER = "order"
-    AHEAD = "ahead"
-    """What comes after a suggestion that is shown, should it be accepted; and the prompt where the cursor is."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A request for a suggestion: the frozen text, and how to find out whether it is still true."""
-
-    snapshot: Snapshot
-    document: Document
-    revision: int
-    purpose: Purpose
-
-    @property
-    def slot(self) -> tuple[Purpose, str]:
-        """Where it runs."""
-        return self.purpose, self.document.uri
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the document is unchanged since."""
-        return self.document.revision == self.revision
-
-
 class Session:
     """Documents, settings, the model, and what has been suggested."""
 
     def __init__(
-        self, client: Client, editor: Editor, factory: EngineFactory, overrides: Mapping[str, object] | None = None
+        self,
+        client: Client,
+        editor: Editor,
+        factory: EngineFactory,
+        overrides: Mapping[str, object] | None = None,
+        index_factory: IndexFactory = lambda root, settings: None,
     ) -> None:
         self.client = client
         self.editor = editor
@@ -93,6 +70,7 @@ class Session:
         """Stops the host of a model folder."""
         self.slots = Slots()
         self.generations = Generations()
+        self.retrieval = Retrieval(index_factory, client.roots)
         self._name = os.urandom(4).hex()
         """Tells our documents from those of the host's other clients, which may have the same names."""
 
@@ -126,6 +104,7 @@ class Session:
             self.slots.drop((purpose, uri))
             self.generations.drop((purpose, uri))
         self.suggestions.forget_document(uri)
+        self.retrieval.forget(uri)
 
     # Settings
 
@@ -136,6 +115,8 @@ class Session:
         old, self.settings = self.settings, self._laid_over(said, self.overrides)
         if old.engine != self.settings.engine:
             await self.restart_engine()
+        if old.indexing != self.settings.indexing:
+            await self.retrieval.reset()
 
     async def restart_engine(self, *, stop_host: bool = False) -> None:
         """Begin anew. The host is shared and not ours to stop, unless the user said so."""
@@ -200,6 +181,7 @@ class Session:
             offer = rest(suggestion, now) if suggestion and now else None
         if offer is not None and ask.purpose is Purpose.GHOST_TEXT:
             self._look_ahead(ask, offer)
+        self.retrieval.later(ask, self.settings, self.slots, self.warm)
         return offer
 
     async def _running_offer(self, ask: Ask, key: object) -> Offer | None:
@@ -264,9 +246,13 @@ class Session:
 
     async def write(self, ask: Ask, wait_s: float | None, hear: Callable[[str], None] | None = None) -> Edit | None:
         """Ask the model; None when it is not there or has nothing. The edit fits the snapshot. Raises EngineError."""
-        loaded = await self.model.ready(wait_s, insist=ask.snapshot.trigger is Trigger.INVOKED)
+        is_invoked = ask.snapshot.trigger is Trigger.INVOKED
+        loaded = await self.model.ready(wait_s, insist=is_invoked)
         if loaded is None:
             return None
+        if is_invoked:  # somebody who waits for an answer wants the best one
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.retrieval.refresh(ask, self.settings), FIRST_S)
         try:
             completion = await self._complete(ask, loaded, hear)
         except EngineError:
@@ -307,6 +293,7 @@ class Session:
             loaded.fmt,
             loaded.tokenizer,
             options=options,
+            snippets=self.retrieval.snippets(ask.document.uri),
             trace=None if is_background else self.trace,
             on_text=hear,
         )
@@ -339,4 +326,5 @@ class Session:
         """Cancel what runs and drop the connection to the engine."""
         await self.generations.close()
         await self.slots.close()
+        await self.retrieval.reset()
         await self.model.reset(self.settings)

@@ -1,0 +1,141 @@
+"""What the index of the workspace says about the place that is written at.
+
+The index is asked in pauses, never while a key waits: a request takes what was found last. What is shown stays until
+something clearly better is found, since each change makes the model read its prompt anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from codegen_lsp.core import Snippet
+from codegen_lsp.server.asks import Ask
+from codegen_lsp.server.slots import Slots
+from codegen_lsp.settings import Settings
+
+AFTER_S = 0.15
+"""A pause after which the index is asked."""
+FIRST_S = 0.1
+"""How long what the user asks for by hand waits for the index."""
+NUM_SHOWN = 4
+"""Pieces that are compared: no prompt has room for more."""
+MARGIN = 0.25
+"""Scores are 0 to 1: by so much together new pieces have to be better than those that are shown."""
+MAX_TEXT = 400_000
+"""Characters of a document beyond which the index is not asked."""
+MAX_OPENED, OPENED_CHARS = 5, 800
+
+
+class Index(Protocol):
+    """One workspace's index; None is the answer of one that is not there (yet)."""
+
+    async def request(self, method: str, params: Mapping[str, Any]) -> Any: ...
+    def notify(self, method: str, params: Mapping[str, Any]) -> None: ...
+    async def close(self) -> None: ...
+
+
+IndexFactory = Callable[[str, Settings], "Index | None"]
+"""From a workspace folder's URI; None where there is none to be had."""
+
+
+class Retrieval:
+    """The pieces of other files for each document."""
+
+    def __init__(self, factory: IndexFactory, roots: Sequence[str]) -> None:
+        self._factory = factory
+        self._roots = [root.rstrip("/") + "/" for root in roots]
+        self._indices: dict[str, Index | None] = {}
+        self._shown: dict[str, tuple[Snippet, ...]] = {}
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._places: dict[str, tuple[str, str]] = {}
+        """(path, text around the cursor) of the documents that were written in, the latest last."""
+
+    def snippets(self, uri: str) -> tuple[Snippet, ...]:
+        """What to show with a document, the best first."""
+        return self._shown.get(uri, ())
+
+    def later(self, ask: Ask, settings: Settings, slots: Slots, changed: Callable[[Ask], None]) -> None:
+        """Ask the index in the next pause; `changed` is called when other pieces are to be shown."""
+        uri = ask.document.uri
+        if timer := self._waiting.pop(uri, None):
+            timer.cancel()
+        if self._index(uri, settings) is None:
+            return
+        self._places.pop(uri, None)
+        self._places[uri] = ask.snapshot.path, _around(ask.snapshot.text, ask.snapshot.offset)
+
+        async def work() -> None:
+            if await self.refresh(ask, settings) and ask.is_current:
+                changed(ask)
+
+        self._waiting[uri] = asyncio.get_running_loop().call_later(AFTER_S, lambda: slots.start(work()))
+
+    async def refresh(self, ask: Ask, settings: Settings) -> bool:
+        """Ask the index now; whether other pieces are to be shown than before."""
+        uri, snapshot = ask.document.uri, ask.snapshot
+        index = self._index(uri, settings)
+        if index is None or len(snapshot.text) > MAX_TEXT:
+            return False
+        others = [place for other, place in self._places.items() if other != uri][-MAX_OPENED:]
+        params = {
+            "path": snapshot.path,
+            "text": snapshot.text,
+            "offset": snapshot.offset,
+            "opened": [{"path": path, "text": text} for path, text in others],
+        }
+        found = await index.request("snippets", params)
+        if not isinstance(found, list):
+            return False
+        new = tuple(Snippet(each["path"], each["text"], each["reason"], each["score"]) for each in found)
+        if is_better(new, self._shown.get(uri, ())):
+            self._shown[uri] = new
+            return True
+        return False
+
+    def forget(self, uri: str) -> None:
+        """A document is closed."""
+        self._shown.pop(uri, None)
+        self._places.pop(uri, None)
+        if timer := self._waiting.pop(uri, None):
+            timer.cancel()
+
+    def touched(self, uris: Sequence[str]) -> None:
+        """The editor says that files have changed."""
+        for root, index in self._indices.items():
+            mine = [uri.removeprefix(root) for uri in uris if uri.startswith(root)]
+            if index is not None and mine:
+                index.notify("touch", {"paths": mine})
+
+    async def reset(self) -> None:
+        """Drop the indices; the next use opens them with the settings of then."""
+        indices, self._indices = self._indices, {}
+        self._shown.clear()
+        for timer in self._waiting.values():
+            timer.cancel()
+        await asyncio.gather(*(index.close() for index in indices.values() if index is not None))
+
+    def _index(self, uri: str, settings: Settings) -> Index | None:
+        """The index of the workspace that holds a document, opened on first use."""
+        root = next((root for root in self._roots if uri.startswith(root)), None)
+        if root is None or not settings.index:
+            return None
+        if root not in self._indices:
+            self._indices[root] = self._factory(root, settings)
+        return self._indices[root]
+
+
+def _around(text: str, offset: int) -> str:
+    """Whole lines around a place."""
+    start = text.rfind("\n", 0, max(0, offset - OPENED_CHARS)) + 1
+    end = text.find("\n", offset + OPENED_CHARS // 4)
+    return text[start : end if end >= 0 else len(text)]
+
+
+def is_better(new: Sequence[Snippet], shown: Sequence[Snippet]) -> bool:
+    """Whether new pieces are worth reading a prompt anew for: clearly better than those that are shown are now."""
+    new = new[:NUM_SHOWN]
+    now = {(each.path, each.text): each.score for each in new}
+    held = sum(now.get((each.path, each.text), 0.0) for each in shown[:NUM_SHOWN])
+    return sum(now.values()) > held + MARGIN
