@@ -21,7 +21,7 @@ ALLOWED = {
     "transformers": ("host/", "training/"),
     "safetensors": ("host/", "training/"),
     "aiohttp": ("engine/", "host/"),
-    "sqlite3": ("index/",),
+    "sqlite3": ("index/store.py", "cli/index.py"),
 }
 """Third-party module: the only places that may import it."""
 
@@ -48,6 +48,7 @@ BELOW = {
     "trace": ("core",),
     "syntax": ("text", "core"),
     "context": ("syntax", "core", "text", "index"),
+    "index": ("syntax", "core", "text", "errors", "settings", "folders"),
     "prompt": ("core", "text"),
     "postprocess": ("syntax", "core", "text"),
     "pipeline": ("context", "prompt", "engine", "postprocess", "syntax", "core", "text", "trace", "errors"),

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from codegen_lsp import registry
 from codegen_lsp.cli.terminal import Status
-from codegen_lsp.core import Completion, ModelInfo, Snapshot, Tokenizer
+from codegen_lsp.core import Completion, ModelInfo, Snapshot, Snippet, Tokenizer
 from codegen_lsp.engine.api import Engine
 from codegen_lsp.errors import ModelError, SettingsError
 from codegen_lsp.prompt.formats import BY_NAME, Format
@@ -31,6 +31,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--api-key-env", metavar="VAR", help="environment variable with the endpoint's key")
     group.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 (default: auto)")
     group.add_argument("--dtype", default="auto", metavar="DTYPE", help="auto, float32, bfloat16, float16, int8")
+
+
+def add_index_option(parser: argparse.ArgumentParser) -> None:
+    """The option that leaves other files out."""
+    parser.add_argument("--no-index", action="store_true", help="show the model nothing of the project's other files")
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +58,8 @@ class Desk:
     tokenizer: Tokenizer
     args: argparse.Namespace
 
-    async def complete(self, snapshot: Snapshot) -> Completion:
-        """One completion, as the language server would make it."""
+    async def complete(self, snapshot: Snapshot, snippets: Sequence[Snippet] = ()) -> Completion:
+        """One completion, as the language server would make it; `snippets` of other files, the best first."""
         from codegen_lsp import pipeline
 
         return await pipeline.complete(
@@ -64,6 +69,7 @@ class Desk:
             self.fmt,
             self.tokenizer,
             options=options(self.args),
+            snippets=snippets,
             clock=time.perf_counter,
         )
 

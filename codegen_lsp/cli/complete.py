@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codegen_lsp.cli import terminal
+from codegen_lsp.cli import index, terminal
 from codegen_lsp.cli.ask import (
     Desk,
+    add_index_option,
     add_model_options,
     add_sampling_options,
     document_of,
@@ -27,6 +28,7 @@ from codegen_lsp.errors import CodegenError, SettingsError
 DESCRIPTION = """\
 Write the code for the comment or docstring at a place, or go on from a cursor in the middle of code.
 
+Where the project has an index (`codegen-lsp index build`), the model is shown what it needs of other files.
 On a terminal the change is shown as a diff; in a pipe the code alone is printed. Nothing is written
 without --write. Exit code 1: there is nothing to offer.
 
@@ -48,6 +50,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--write", action="store_true", help="change the file (temporary file, then rename)")
     parser.add_argument("--json", action="store_true", help="print the answer with its confidence and timings")
     parser.add_argument("--jsonl", action="store_true", help="many requests on stdin")
+    add_index_option(parser)
     add_sampling_options(parser)
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -69,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _one(args: argparse.Namespace, place: Place, snapshot: Snapshot) -> int:
     async with open_desk(args) as desk:
-        answer = await desk.complete(snapshot)
+        snippets = [] if args.no_index else index.snippets_at(place.path, snapshot)
+        answer = await desk.complete(snapshot, snippets)
     if args.json:
         print(json.dumps(as_json(answer)))
     if answer.edit is None:

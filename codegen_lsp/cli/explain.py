@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from codegen_lsp.cli.ask import add_model_options, add_sampling_options, open_desk, run_async
+from codegen_lsp.cli.ask import add_index_option, add_model_options, add_sampling_options, open_desk, run_async
 from codegen_lsp.cli.complete import as_json
 from codegen_lsp.cli.files import parse_place, snapshot_at
+from codegen_lsp.cli.index import snippets_at
 from codegen_lsp.cli.terminal import by_probability, paint
-from codegen_lsp.core import Completion, ModelInfo, Segment, Snapshot
+from codegen_lsp.core import Completion, ModelInfo, Segment, Snapshot, Snippet
 
 
 def add(commands: Any) -> None:
@@ -24,6 +25,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("place", metavar="FILE:LINE[:COL]", help="counted from 1; default: end of the line")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
+    add_index_option(parser)
     add_sampling_options(parser)
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -31,17 +33,19 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    snapshot = snapshot_at(parse_place(args.place))
-    return run_async(lambda: _explain(args, snapshot))
+    place = parse_place(args.place)
+    snapshot = snapshot_at(place)
+    snippets = [] if args.no_index else snippets_at(place.path, snapshot)
+    return run_async(lambda: _explain(args, snapshot, snippets))
 
 
-async def _explain(args: argparse.Namespace, snapshot: Snapshot) -> int:
+async def _explain(args: argparse.Namespace, snapshot: Snapshot, snippets: Sequence[Snippet]) -> int:
     async with open_desk(args) as desk:
-        answer = await desk.complete(snapshot)
+        answer = await desk.complete(snapshot, snippets)
     if args.json:
-        print(json.dumps(_everything(answer, desk.info)))
+        print(json.dumps({**_everything(answer, desk.info), "snippets": _found(answer, snippets)}))
     else:
-        print("\n".join(_report(answer, desk.info)))
+        print("\n".join((*_report(answer, desk.info), *_of_others(answer, snippets))))
     return 0 if answer.edit else 1
 
 
@@ -56,6 +60,23 @@ def _everything(answer: Completion, info: ModelInfo) -> dict[str, Any]:
         "filters": list(answer.filters),
         "usage": dict(answer.usage),
     }
+
+
+def _found(answer: Completion, snippets: Sequence[Snippet]) -> list[dict[str, Any]]:
+    """Every piece of another file that was found: from where, why, and as how many tokens; 0 when it did not fit."""
+    segments = answer.prompt.segments if answer.prompt else ()
+    shown = {part.text: part.num_tokens for part in segments if part.name.startswith("snippet ")}
+    return [
+        {"path": each.path, "reason": each.reason, "score": each.score}
+        | {"tokens": shown.get(f"{each.path}\n{each.text}\n", 0)}
+        for each in snippets
+    ]
+
+
+def _of_others(answer: Completion, snippets: Sequence[Snippet]) -> Iterable[str]:
+    for each in _found(answer, snippets):
+        what = f"{each['tokens']} tokens" if each["tokens"] else "no room"
+        yield f"found: {each['path']} ({each['reason']}, score {each['score']:.2f}): {what}"
 
 
 def _report(answer: Completion, info: ModelInfo) -> Iterable[str]:

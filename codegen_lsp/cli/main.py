@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from codegen_lsp import __version__
 from codegen_lsp.errors import CodegenError, FileError
 
-COMMANDS = ("complete", "generate", "explain", "demo", "serve", "host", "models", "doctor")
+COMMANDS = ("complete", "generate", "explain", "demo", "serve", "index", "host", "models", "doctor")
 """Modules of this package."""
 
 EPILOG = """\

@@ -90,14 +90,14 @@ def that_fit(pieces: Sequence[str], budget: int, count: CountTokens, from_end: b
 
 
 def fit_snippets(snippets: Sequence[Snippet], budget: int, count: CountTokens) -> tuple[Snippet, ...]:
-    """The first snippets that fit, in their order; a snippet is shown whole or not at all."""
+    """The first snippets that fit, the best one last: next to the file. A snippet is shown whole or not at all."""
     kept = list[Snippet]()
     for snippet in snippets:
         cost = count(f"{snippet.path}\n{snippet.text}\n") + 1
         if cost <= budget:
             budget -= cost
             kept.append(snippet)
-    return tuple(kept)
+    return tuple(reversed(kept))
 
 
 def _line_starts(text: str, base: int) -> list[int]:

@@ -9,11 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codegen_lsp.context.orders import is_order
-from codegen_lsp.context.places import Place, below, comment_block, comment_lines, fill, span_of
+from codegen_lsp.context.places import (
+    Place,
+    below,
+    comment_above,
+    comment_block,
+    comment_lines,
+    fill,
+    inside_braces,
+    span_of,
+)
 from codegen_lsp.core import Intent, IntentKind, Shape, Snapshot, Trigger
 from codegen_lsp.syntax.page import Line, Page, width
 from codegen_lsp.syntax.parse import Tree
-from codegen_lsp.text import Span
+from codegen_lsp.text import Span, line_end_of
 
 
 def find_intent(snapshot: Snapshot, tree: Tree) -> Intent | None:
@@ -62,13 +71,26 @@ class _Here:
 def _in_comment(here: _Here) -> Intent | None:
     rows = comment_block(here.page, here.row)
     order = span_of(here.page, rows)
-    if here.automatic and (here.rest.strip() or here.row != rows[-1]):
+    if here.automatic and (here.rest.strip() not in ("", "*/") or here.row != rows[-1]):
         return None  # still being typed
     if not is_order(comment_lines(here.page, rows), here.automatic):
         return None if here.automatic else _mid_line(here)
     if not here.line.is_comment:
         return _trailing(here, order)
-    return _below_comment(here, rows[-1], here.line.indent, IntentKind.COMMENT_ABOVE, order)
+    return _of_function_below(here, rows[-1], order) or _below_comment(
+        here, rows[-1], here.page.lines[rows[0]].indent, IntentKind.COMMENT_ABOVE, order
+    )
+
+
+def _of_function_below(here: _Here, row: int, order: Span) -> Intent | None:
+    """The body of the function that a comment right above it is about, if it is still to be written."""
+    page = here.page
+    header = page.header(row + 1) if row + 1 < len(page.lines) and not page.language.docstrings else None
+    if header is None:
+        return None
+    opener, last = header
+    body = page.body(last, opener)
+    return None if body and page.stub(body) is None else _open_block(here, last, opener, IntentKind.DOCSTRING, order)
 
 
 def _trailing(here: _Here, order: Span) -> Intent | None:
@@ -145,10 +167,12 @@ def _on_blank_line(here: _Here) -> Intent | None:
 
 def _comment_order(here: _Here, above: int) -> Intent | None:
     """The comment above a blank line, if it is an order for this line."""
-    line = here.page.lines[above]
-    if not line.is_comment or _is_dedented(here, line.indent, above):
+    if not here.page.lines[above].is_comment:
         return None
     rows = comment_block(here.page, above)
+    line = here.page.lines[rows[0]]
+    if _is_dedented(here, line.indent, above):
+        return None
     if not is_order(comment_lines(here.page, rows), here.automatic):
         return None
     place = _over_stub(here, here.row, line.indent) or _on_line(here, line.indent)
@@ -246,6 +270,9 @@ def _mid_line(here: _Here) -> Intent:
 def _open_block(here: _Here, last: int, opener: int, kind: IntentKind, order: Span | None) -> Intent | None:
     """The body of a block opener that ends at line `last`; in front of its statements when it has some already."""
     page = here.page
+    rows = comment_above(page, opener) if order is None else []
+    if rows and is_order(comment_lines(page, rows), here.automatic):
+        kind, order = IntentKind.DOCSTRING, span_of(page, rows)
     body = page.body(last, opener)
     stub = page.stub(body)
     if body and stub is None:
@@ -264,6 +291,8 @@ def _open_block(here: _Here, last: int, opener: int, kind: IntentKind, order: Sp
         place = _on_line(here, indent)
     else:
         place = below(page, last, indent)
+        if empty := inside_braces(page, last, opener):
+            place = Place(empty, line_end_of(page.text) + indent)
     return Intent(kind, Shape.BODY, place.target, place.lead, indent, order)
 
 

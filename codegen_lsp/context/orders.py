@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_MARKER = re.compile(r"\s*(?:#|//|--)+[:!]?\s?")
+_MARKER = re.compile(r"\s*(?:(?:#|//|--)+[:!]?/?|/\*+!?|\*+(?!/))\s?")
+_CLOSING = re.compile(r"\s*\*+/\s*$")
 _DIRECTIVE = re.compile(
     r"!|-\*-|coding[:=]|noqa\b|type:|pylint\b|pragma\b|fmt:|isort\b|mypy:|ruff:|flake8\b|nosec\b|pyright\b|yapf\b"
-    r"|endregion\b|region\b|%%|eslint|ts-|go:build|cspell",
+    r"|endregion\b|region\b|%%|eslint|@?ts-|go:\w|cspell|prettier-|nolint|shellcheck\b|rubocop:|clang-format\b|istanbul\b"
+    r"|frozen_string_literal:|@flow\b|biome-",
     re.IGNORECASE,
 )
 _LEGAL = re.compile(r"copyright|\(c\) \d|licen[sc]e|spdx-|all rights reserved|warrant", re.IGNORECASE)
@@ -21,7 +23,7 @@ _CODE = re.compile(
     r"|^(?:else|try|finally):"
     r"|^(?:import [\w.]+(?: as \w+)?|from [\w.]+ import .+)$"
     r"|^(?:return|raise|assert|del|yield) ?[\w.]*[\w\])]$"
-    r"|^@\w[\w.]*"
+    r"|^@\w[\w.]*(?:\(.*\))?$"
     r"|^(?:pass|break|continue|\.\.\.)$"
 )
 _LETTERS = re.compile(r"[^\W\d_]")
@@ -29,6 +31,7 @@ _LETTERS = re.compile(r"[^\W\d_]")
 
 def words(comment: str) -> str:
     """A comment line without its marker."""
+    comment = _CLOSING.sub("", comment)
     match = _MARKER.match(comment)
     return comment[match.end() if match else 0 :].strip()
 
@@ -39,6 +42,8 @@ def is_order(comment: Sequence[str], automatic: bool) -> bool:
     Never: shebangs and tool directives (`# noqa`, `# type:`), comments without a letter. Not automatically:
     commented-out code, licence headers, separators, a single letter.
     """
+    if comment[0].startswith("/*") and "*/" not in comment[-1]:
+        return False  # what is written below it would be part of it
     lines = [line[:200] for line in comment[-50:]]
     directives = [number for number, line in enumerate(lines) if line[:2] == "#!" or _DIRECTIVE.match(words(line))]
     # A shebang or an encoding may stand right above the order.
@@ -50,4 +55,4 @@ def is_order(comment: Sequence[str], automatic: bool) -> bool:
         return True
     if _LEGAL.search(text) or _RULE.search(text) or len(_LETTERS.findall(text)) < 2:
         return False
-    return not _CODE.search(lines[-1])
+    return not _CODE.search(text.rpartition("\n")[2])

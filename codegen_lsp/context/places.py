@@ -39,16 +39,45 @@ def below(page: Page, row: int, indent: str) -> Place:
 
 
 def comment_block(page: Page, row: int) -> list[int]:
-    """The consecutive comment lines of equal indentation around a line; the line alone when it has code too."""
+    """The consecutive comment lines around a line that are one comment, or have the same indentation.
+
+    The line alone when it has code too.
+    """
     lines = page.lines
     if not lines[row].is_comment:
         return [row]
     first = last = row
-    while first > 0 and lines[first - 1].is_comment and lines[first - 1].indent == lines[row].indent:
+    while first > 0 and _belong(lines[first - 1], lines[first]):
         first -= 1
-    while last + 1 < len(lines) and lines[last + 1].is_comment and lines[last + 1].indent == lines[row].indent:
+    while last + 1 < len(lines) and _belong(lines[last], lines[last + 1]):
         last += 1
     return list(range(first, last + 1))
+
+
+def _belong(above: Line, line: Line) -> bool:
+    """Whether two lines are of one comment."""
+    return above.is_comment and line.is_comment and (line.in_comment or above.indent == line.indent)
+
+
+def comment_above(page: Page, opener: int) -> list[int]:
+    """The comment lines above a definition's header that are about it, where there is no place for them inside."""
+    language, row = page.language, opener
+    if row and language.joins.match(page.lines[row].code):
+        row = page.statement(row - 1)
+    if language.docstrings or not language.definition.match(page.lines[row].code):
+        return []
+    while row and language.decorator.match(page.lines[row - 1].code):
+        row = page.statement(row - 1)
+    return comment_block(page, row - 1) if row and page.lines[row - 1].is_comment else []
+
+
+def inside_braces(page: Page, last: int, opener: int) -> Span | None:
+    """From the end of an opener's last line to the line that closes its block, when only blank lines are between."""
+    closing = page.after(last)
+    if closing is None or page.lines[closing].width != page.lines[opener].width:
+        return None
+    is_empty = page.language.closer.match(page.lines[closing].code)
+    return Span(page.lines[last].end, page.lines[closing - 1].end) if is_empty else None
 
 
 def comment_lines(page: Page, rows: list[int]) -> list[str]:

@@ -34,7 +34,7 @@ def enclosing(page: Page, offset: int) -> list[Span]:
         if not line.code or line.continues or line.width >= limit:
             continue
         limit = line.width
-        if page.language.definition.match(line.code) and not line.code.startswith("@"):
+        if page.language.definition.match(line.code) and not page.language.decorator.match(line.code):
             found.append(Span(page.lines[_first_decorator(page, number)].start, _statement(page, number).end))
         if not limit:
             break
@@ -53,7 +53,7 @@ def _first_decorator(page: Page, number: int) -> int:
     first = number
     while first > 0:
         above = page.statement(first - 1)
-        if not page.lines[above].code.startswith("@"):
+        if not page.language.decorator.match(page.lines[above].code):
             break
         first = above
     return first

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from codegen_lsp.syntax.languages import Language
 from codegen_lsp.syntax.names import Function, Use
+from codegen_lsp.syntax.row import Language
 from codegen_lsp.text import Edit, Span
 
 LIKE = 0.6

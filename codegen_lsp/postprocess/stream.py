@@ -10,7 +10,8 @@ from __future__ import annotations
 from codegen_lsp.core import Intent, IntentKind, Shape, StopReason
 from codegen_lsp.postprocess.site import Site
 from codegen_lsp.postprocess.trim import is_stuck, num_repeated
-from codegen_lsp.syntax.page import Line, width
+from codegen_lsp.syntax.page import Line, Page, width
+from codegen_lsp.syntax.row import NEVER
 
 MAX_BRACKET_LINES = 24
 """A single statement in open brackets is followed over this many lines."""
@@ -44,7 +45,7 @@ class Stream:
             seen = 0
         if self.stop is None and is_stuck(self._partial, seen):
             self.stop = StopReason.REPETITION
-        if self.stop is None and self._lines and self._partial.strip() and self._is_outside(self._partial):
+        if self.stop is None and self._lines and self._partial.strip() and self._is_surely_outside(self._partial):
             self.stop = StopReason.SYNTAX
         return self.stop is not None
 
@@ -77,7 +78,9 @@ class Stream:
             return
         code = seen.code
         self._has_definition |= (
-            self._at_level(seen) and bool(self.site.language.definition.match(code)) and code[0] != "@"
+            self._at_level(seen)
+            and bool(self.site.language.definition.match(code))
+            and not self.site.language.decorator.match(code)
         )
         self._lines.append((self._blanks if self._lines else 0, line))
         self._blanks = 0
@@ -85,7 +88,7 @@ class Stream:
         if repeated:
             del self._lines[-repeated:]
             self.stop = StopReason.REPETITION
-        elif self.intent.shape is Shape.LINE and not is_last and not self._is_open():
+        elif self._closes(seen) or (self.intent.shape is Shape.LINE and not is_last and not self._is_open()):
             self.stop = StopReason.SYNTAX
 
     def _take_blank(self) -> None:
@@ -100,11 +103,13 @@ class Stream:
         if [full.rstrip()] == self.site.following[:1]:
             return StopReason.SUFFIX
         is_next = self.intent.shape is Shape.BLOCK and self._is_next(seen)
-        return StopReason.SYNTAX if self._lines and (is_next or self._is_outside(line)) else None
+        is_over = is_next or (self._is_outside(line) and not self._closes(seen))
+        return StopReason.SYNTAX if self._lines and is_over else None
 
     def _is_next(self, seen: Line) -> bool:
         """Whether a line begins something that the order did not ask for."""
-        if not self._at_level(seen):
+        language = self.site.language
+        if not self._at_level(seen) or language.closer.match(seen.code) or language.joins.match(seen.code):
             return False
         if self._has_definition and (not self.intent.indent or self.site.language.definition.match(seen.code)):
             return True
@@ -120,11 +125,29 @@ class Stream:
         indent = line[: len(line) - len(line.lstrip(" \t"))]
         return width(indent) < width(self.intent.indent) and not self._seen(line).continues
 
+    def _is_surely_outside(self, line: str) -> bool:
+        """The same of half a line, which may become the one that closes the body."""
+        return self._is_outside(line) and (self.site.unclosed is None or self._seen(line).indent != self.site.unclosed)
+
+    def _closes(self, seen: Line) -> bool:
+        """Whether a line closes the body, where the text behind the cursor does not."""
+        return seen.indent == self.site.unclosed and bool(self.site.language.end.fullmatch(seen.code))
+
     def _is_open(self) -> bool:
-        """Whether the statement so far goes on in the next line: in brackets that it has to close, or in a string."""
+        """Whether the statement so far goes on in the next line: in brackets that it has to close, in a string, or in
+        a block that it opened."""
         after = self._seen("x")
-        is_open = after.in_string or after.depth + self.site.to_close > 0
+        is_open = after.in_string or after.depth + self.site.to_go_on > 0 or self._is_in_block()
         return is_open and len(self._lines) < MAX_BRACKET_LINES
+
+    def _is_in_block(self) -> bool:
+        """Whether a block that the answer opened has not come to its end, where blocks have one that can be seen."""
+        if self.site.language.closer is NEVER or not self._lines:
+            return False
+        page = self.site.page(self.site.opening + self.answer)
+        first, last = page.lines[0], page.lines[-1]
+        has_ended = last.width <= first.width and self.site.language.end.fullmatch(last.code)
+        return not has_ended and any(_opens(page, number) for number in range(len(page.lines)))
 
     def _seen(self, line: str) -> Line:
         """The last line of the answer as it would be with `line` behind it."""
@@ -135,3 +158,8 @@ class Stream:
         """The first line, if the model began on a new line, without the indentation that stands before it already."""
         is_new_line = not self._lines and self._blanks and self.intent.kind is not IntentKind.MID_LINE
         return line.removeprefix(self.site.opening) if is_new_line else line
+
+
+def _opens(page: Page, number: int) -> bool:
+    """Whether a line opens a block with an end of its own: not a `case x:`."""
+    return page.opener(number) is not None and page.lines[number].code[-1] not in ":>"

@@ -28,7 +28,7 @@ def trim(answer: str, intent: Intent, site: Site) -> tuple[str, tuple[str, ...]]
 
     step("invisible characters", visible(answer, site.known))
     step("trailing whitespace", _without_trailing_space(answer))
-    step("extra indentation", _without_extra_indent(answer, intent, site.opening))
+    step("extra indentation", _without_extra_indent(answer, intent, site))
     step("rest of line", _without_rest(answer, site))
     step("surplus brackets", _without_surplus(answer, site))
     step("lines that follow", _without_following(answer, site))
@@ -90,8 +90,9 @@ def _without_trailing_space(answer: str) -> str:
     return "\n".join("" if line.isspace() else line for line in answer.split("\n")).rstrip()
 
 
-def _without_extra_indent(answer: str, intent: Intent, opening: str) -> str:
+def _without_extra_indent(answer: str, intent: Intent, site: Site) -> str:
     """The first line without indentation of its own; the others moved left by as much if all of them have it."""
+    opening = site.opening
     first, *others = answer.split("\n")
     extra = first[: len(first) - len(first.lstrip(" \t"))]
     if opening + extra == intent.indent and intent.kind is IntentKind.LINE:
@@ -101,7 +102,7 @@ def _without_extra_indent(answer: str, intent: Intent, opening: str) -> str:
     deep = intent.indent + extra
     # Below an opener the next line is deeper by itself.
     is_shifted = all(line.startswith(deep) for line in others if line)
-    if first.rstrip().endswith(":"):
+    if first.rstrip().endswith(site.language.heads):
         is_shifted &= bool(others) and others[0].startswith((deep + " ", deep + "\t"))
     if is_shifted:
         others = [line and intent.indent + line.removeprefix(deep) for line in others]
@@ -127,7 +128,7 @@ def _without_rest(answer: str, site: Site) -> str:
 def _without_surplus(answer: str, site: Site) -> str:
     """Up to the first closing bracket that closes nothing: neither one of the answer nor one that is left to it."""
     page = site.page(site.opening + answer)
-    room, length, in_answer = site.to_close, len(site.opening), False
+    room, length, in_answer = site.to_close + (site.unclosed is not None), len(site.opening), False
     for line in page.lines:
         for offset, char in _brackets(line, page):
             if offset >= length and not in_answer:
@@ -160,26 +161,27 @@ def _without_following(answer: str, site: Site) -> str:
 def _without_second_imports(answer: str, site: Site) -> str:
     """Without import lines that stand in the file or in the answer already, and the blank lines around them."""
     lines = answer.split("\n")
-    if not any(map(_is_import, lines)):
+    imports = site.language.imports
+
+    def is_import(line: str) -> bool:
+        """A whole import in a line of its own, not indented."""
+        return bool(imports.match(line)) and not line.endswith(("(", "{", "\\"))
+
+    if not any(map(is_import, lines)):
         return answer
     # In a block the first line's indentation is before the answer: it may well import what the file does too.
-    seen = set() if site.opening else set(filter(_is_import, site.known.splitlines()))
+    seen = set() if site.opening else set(filter(is_import, site.known.splitlines()))
     kept = list[str]()
     for line in lines:
         if line in seen:
             while kept and not kept[-1].strip():
                 kept.pop()
             continue
-        if _is_import(line):
+        if is_import(line):
             seen.add(line)
         if line or kept:
             kept.append(line)
     return "\n".join(kept)
-
-
-def _is_import(line: str) -> bool:
-    """A whole import in a line of its own, not indented."""
-    return line.startswith(("import ", "from ")) and not line.endswith(("(", "\\"))
 
 
 def _without_stutter(answer: str) -> str:

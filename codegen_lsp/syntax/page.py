@@ -11,12 +11,14 @@ from bisect import bisect_right
 from collections import Counter
 from typing import NamedTuple
 
-from codegen_lsp.syntax.languages import Language
+from codegen_lsp.syntax.row import Blocks, Language
 from codegen_lsp.text import Span, split_lines
 
 _NOT_LINE_END = re.compile(r"[^\r\n]")
 _DOCSTRING = re.compile(r'[rRuU]?"{2,}')
 _BRACKET = re.compile(r"[()\[\]{}]")
+QUOTES = ('"', "'", "`")
+_REST = re.compile(r"[ \t\f]*(?=[\r\n]|\Z)")
 
 
 class Line(NamedTuple):
@@ -35,6 +37,8 @@ class Line(NamedTuple):
     depth: int
     """Open brackets where it begins."""
     depth_after: int
+    in_comment: bool = False
+    """It begins inside a comment."""
 
     @property
     def is_blank(self) -> bool:
@@ -69,6 +73,8 @@ class Page:
         self.language = language
         self.strings: list[Span] = []
         self._comments: list[int] = []
+        self._inside: set[int] = set()
+        """Starts of lines that begin inside a comment."""
         self._window = window
         masked = language.tokens.sub(self._mask, window.of(text))
         self.lines = self._lines(masked)
@@ -77,14 +83,26 @@ class Page:
     def _mask(self, match: re.Match[str]) -> str:
         start, token = self._window.start + match.start(), match.group()
         if match.lastgroup == "comment":
-            self._comments.append(start)
-            return " " * len(token)
-        self.strings.append(Span(start, start + len(token)))
-        return _NOT_LINE_END.sub('"', token)
+            self._note(start, token)
+            return _NOT_LINE_END.sub(" ", token)
+        shown = token.partition("\n")[0] if match.lastgroup == "heredoc" else ""
+        self.strings.append(Span(start + len(shown), start + len(token)))
+        return shown + _NOT_LINE_END.sub('"', token[len(shown) :])
+
+    def _note(self, start: int, comment: str) -> None:
+        """Where a comment is in each of its lines, unless code follows it there."""
+        rest = _REST.match(self.text, start + len(comment), self._window.end)
+        lines = split_lines(comment)
+        for number, line in enumerate(lines):
+            if number < len(lines) - 1 or rest:
+                self._comments.append(start + (len(_indent(line)) if number and line.strip() else 0))
+            if number:
+                self._inside.add(start)
+            start += len(line)
 
     def _lines(self, masked: str) -> list[Line]:
         """All lines, in one pass over the masked text, the comments and the strings, which are in order."""
-        lines, start, depth = list[Line](), self._window.start, 0
+        lines, start, depths = list[Line](), self._window.start, _Depths(self.language)
         comments, strings = iter([*self._comments, len(self.text) + 1]), iter(self.strings)
         comment, string = next(comments), next(strings, None)
         for ended in split_lines(masked):
@@ -95,13 +113,17 @@ class Page:
             in_string = string is not None and string.start < start
             indent = "" if in_string else _indent(self.text[start:end])
             code = shown[len(indent) :].strip()
-            if depth and not in_string and self.language.fresh.match(code):
-                depth = 0
-            after = max(0, depth + _net_brackets(code, self.language.brackets)) if _BRACKET.search(code) else depth
-            lines.append(Line(start, end, indent, code, comment if comment <= end else None, in_string, depth, after))
+            if depths.now and not in_string and self.language.fresh.match(code):
+                depths.now = 0
+            depth = depths.now
+            if _BRACKET.search(code):
+                depths.read(code)
+            here = comment if comment <= end else None
+            in_comment = start in self._inside
+            lines.append(Line(start, end, indent, code, here, in_string, depth, depths.now, in_comment))
             while comment <= end:
                 comment = next(comments)
-            depth, start = after, start + len(ended)
+            start += len(ended)
         return lines
 
     def index(self, offset: int) -> int:
@@ -138,6 +160,22 @@ class Page:
         first = self.statement(index)
         logical = "\n".join(line.code for line in self.lines[first : index + 1])
         return first if self.language.opener.fullmatch(logical) else None
+
+    def header(self, index: int) -> tuple[int, int] | None:
+        """(line of the opener, last line) of the definition whose header, decorators first, begins at a line."""
+        language, last = self.language, len(self.lines) - 1
+        while index < last and language.decorator.match(self.lines[index].code):
+            index = self._statement_end(index) + 1
+        end = self._statement_end(index)
+        while end < last and language.joins.match(self.lines[end + 1].code):
+            end = self._statement_end(end + 1)
+        opener = self.opener(end) if language.definition.match(self.lines[index].code) else None
+        return None if opener is None else (opener, end)
+
+    def _statement_end(self, index: int) -> int:
+        while index + 1 < len(self.lines) and self.lines[index + 1].continues:
+            index += 1
+        return index
 
     def docstring(self, index: int) -> tuple[int, int | None] | None:
         """(first line, the line of its opener or None for a module's) of the docstring that a line belongs to."""
@@ -194,14 +232,39 @@ class Page:
 
     def unit(self, near: int = 0) -> str:
         """One step of indentation as the file has it."""
-        steps: Counter[str] = Counter()
+        steps, heads = Counter[str](), self.language.heads
         for above, line in zip(self.lines, self.lines[1:], strict=False):
             step = line.indent.removeprefix(above.indent)
-            if above.code.endswith((":", "{")) and not line.is_blank and step and line.indent.startswith(above.indent):
+            if above.code.endswith(heads) and not line.is_blank and step and line.indent.startswith(above.indent):
                 steps[step] += 1
         if steps:
             return steps.most_common(1)[0][0]
         return "\t" if any(line.indent.startswith("\t") for line in self.lines) else self.language.unit
+
+
+class _Depths:
+    """Open brackets that a statement goes on in: inside braces that begin statements they are counted anew."""
+
+    def __init__(self, language: Language) -> None:
+        self.now = 0
+        self._outer: list[int] = []
+        self._brackets = language.brackets
+        self._has_braces = language.blocks is Blocks.BRACES
+
+    def read(self, code: str) -> None:
+        """Go on behind a line of code."""
+        if not self._has_braces:
+            self.now = max(0, self.now + _net_brackets(code, self._brackets))
+            return
+        for match in _BRACKET.finditer(code):
+            char = match.group()
+            if char == "{":
+                self._outer.append(self.now)
+                self.now = 0
+            elif char == "}":
+                self.now = self._outer.pop() if self._outer else 0
+            else:
+                self.now = max(0, self.now + (1 if char in self._brackets[0] else -1))
 
 
 def _indent(line: str) -> str:
@@ -213,7 +276,9 @@ def _net_brackets(code: str, brackets: tuple[str, str]) -> int:
 
 
 def _is_closed(literal: str) -> bool:
-    """Whether a literal has its closing quotes."""
+    """Whether a literal has its closing quotes. One that begins with something else is only one because it has."""
+    if literal[:1] not in QUOTES:
+        return True
     quote = literal[:3] if literal[:3] in ('"""', "'''") else literal[:1]
     if len(literal) < 2 * len(quote) or not literal.endswith(quote):
         return False

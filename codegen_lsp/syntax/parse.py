@@ -15,14 +15,17 @@ from functools import cache, cached_property
 
 import tree_sitter
 
-from codegen_lsp.syntax.languages import Language, find
+from codegen_lsp.syntax.languages import find
 from codegen_lsp.syntax.page import Page
+from codegen_lsp.syntax.row import Language
 from codegen_lsp.text import Edit, Span
 
 BEFORE = 48 * 1024
 AFTER = 16 * 1024
 MARGIN = 8 * 1024
 """An old window is kept while the cursor is this far from where it was cut."""
+MAX_WHOLE = 1024 * 1024
+"""Of a file that is parsed whole, so much."""
 MAX_ERRORS = 200
 """Errors are counted up to here: a text with more is not a program."""
 MAX_VISITS = 20_000
@@ -30,7 +33,10 @@ MAX_VISITS = 20_000
 _NOT_PLAIN = re.compile(r"(?P<before>[A-Za-z0-9_]?)(?P<odd>[^\x01-\x7f]+)")
 _LINE_END = re.compile(r"\r\n?|\n")
 _LONE_CR = re.compile(r"\r(?!\n)")
-_TOP_LEVEL = re.compile(r"^(?:def |class |async def |@|import |from )", re.MULTILINE)
+_TOP_LEVEL = re.compile(
+    r"^(?:def |class |async def |@|import |from |export |function |func |type |pub |fn |impl |use |public |static )",
+    re.MULTILINE,
+)
 
 
 class Tree:
@@ -74,6 +80,11 @@ class Tree:
         """Whether it begins inside a line, one so long that nothing in it can be understood."""
         return self.window.start > 0 and self.text[self.window.start - 1] not in "\r\n"
 
+    @property
+    def root(self) -> tree_sitter.Node | None:
+        """For this room only; its bytes are the characters of the window."""
+        return self._parsed.root_node if self._parsed else None
+
     def shape(self) -> str:
         """The tree as text, for comparison in tests."""
         return str(self._parsed.root_node) if self._parsed else ""
@@ -86,9 +97,17 @@ def parse(text: str, language: str, around: int = 0, old: Tree | None = None, ed
         tree = _again(text, around, old, edits)
         if tree is not None:
             return tree
-    window = _window(text, around)
+    return _parsed(text, row, _window(text, around))
+
+
+def parse_whole(text: str, language: str) -> Tree:
+    """Parse all of a text, as far as MAX_WHOLE: what is asked of it are its definitions."""
+    return _parsed(text, find(language), Span(0, min(len(text), MAX_WHOLE)))
+
+
+def _parsed(text: str, row: Language, window: Span) -> Tree:
     source = _plain(window.of(text))
-    return Tree(text, row, window, source, _parser(row).parse(source) if row.grammar else None)
+    return Tree(text, row, window, source, _read(row, source))
 
 
 def _again(text: str, around: int, old: Tree, edits: Sequence[Edit]) -> Tree | None:
@@ -109,10 +128,10 @@ def _again(text: str, around: int, old: Tree, edits: Sequence[Edit]) -> Tree | N
         return None
     if parsed is None:
         return Tree(text, old.language, window, source, None)
-    again = _parser(old.language).parse(source, parsed)
-    if again.root_node.has_error:
+    again = _read(old.language, source, parsed)
+    if again and again.root_node.has_error:
         # How tree-sitter recovers from an error can depend on the old tree (1 in 10,000 random edits).
-        again = _parser(old.language).parse(source)
+        again = _read(old.language, source)
     return Tree(text, old.language, window, source, again)
 
 
@@ -169,13 +188,21 @@ def _stand_ins(match: re.Match[str]) -> str:
 
 
 @cache
-def _grammar(row: Language) -> tree_sitter.Language:
-    assert row.grammar is not None
-    return tree_sitter.Language(row.grammar())
+def _grammar(row: Language) -> tree_sitter.Language | None:
+    """The grammar of a language, None where it has none that is installed and fits."""
+    try:
+        return tree_sitter.Language(row.grammar()) if row.grammar else None
+    except (ImportError, AttributeError, ValueError):
+        return None
 
 
-def _parser(row: Language) -> tree_sitter.Parser:
-    return tree_sitter.Parser(_grammar(row)) if row.grammar else tree_sitter.Parser()
+def _read(row: Language, source: bytes, old: tree_sitter.Tree | None = None) -> tree_sitter.Tree | None:
+    """Parse what the parser is to see of a text."""
+    grammar = _grammar(row)
+    parser = tree_sitter.Parser(grammar) if grammar else None
+    if parser is None:
+        return None
+    return parser.parse(source, old) if old else parser.parse(source)
 
 
 def _errors(parsed: tree_sitter.Tree) -> list[int]:
