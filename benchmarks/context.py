@@ -26,15 +26,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen_lsp.index.build import reconcile
-from codegen_lsp.index.store import Store
 from figures import table
 
 from codegen_lsp import registry
 from codegen_lsp.core import ModelInfo, Snippet
 from codegen_lsp.engine.launch import stop_host
 from codegen_lsp.engine.openai import OpenAIEngine, connect
+from codegen_lsp.index.build import reconcile
 from codegen_lsp.index.sources import SOURCES, Query, pieces
+from codegen_lsp.index.store import Store
 from codegen_lsp.pipeline import complete_text
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.tokens import FileTokenizer

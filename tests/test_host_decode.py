@@ -144,13 +144,14 @@ def test_the_compiled_step_equals_torch_on_its_weights(kind: str, compiled_runne
         assert compiled.kv_length(stores[0]) == widened.kv_length(stores[1])
 
 
+@pytest.mark.parametrize("is_int8", [False, True])
 @pytest.mark.parametrize("kind", ["llama", *COMPILED])
-def test_padded_steps_equal_torch(kind: str, folders: dict[str, Path]) -> None:
+def test_padded_steps_equal_torch(kind: str, is_int8: bool, folders: dict[str, Path]) -> None:
     """The steps of a GPU, run here without graphs: several sequences at once, prompts, drafts, crops, forks."""
     shape = shape_of(registry.read_config(folders[kind]))
     assert shape is not None
-    static = StaticRunner(shape, _weights(folders[kind], "cpu", torch.float32), max_rows=8)
-    plain = load_runner(folders[kind], "cpu", torch.float32)
+    static = StaticRunner(shape, _weights(folders[kind], "cpu", torch.float32), max_rows=8, is_int8=is_int8)
+    plain = widened(folders[kind]) if is_int8 else load_runner(folders[kind], "cpu", torch.float32)
     rng = random.Random(kind)
     stores: list[tuple[Any, Any]] = [(static.new_kv(), plain.new_kv()) for _ in range(4)]
     for step in range(30):

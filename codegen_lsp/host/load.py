@@ -90,9 +90,7 @@ def load(info: ModelInfo, device: str = "auto", dtype: str = "auto") -> Loaded:
     tokenizer, tokenizer_json = load_tokenizer(folder)
     try:
         compiled = load_compiled(folder, build) if build and place == "cpu" else None
-        if compiled is None and dtype == "int8":
-            raise ModelError("int8 needs a C compiler (cc), a CPU and a model of the Llama family; see the host's log.")
-        runner: Runner = compiled or load_runner(folder, place, kind)
+        runner: Runner = compiled or load_runner(folder, place, kind, is_int8=dtype == "int8")
         vocabulary = Vocabulary(tokenizer_json, runner.vocab_size)
     except (ModelError, MemoryError):
         raise
@@ -135,7 +133,7 @@ def load_compiled(folder: Path, build: Build) -> Runner | None:
         return None
 
 
-def load_runner(folder: Path, device: str, dtype: Any) -> Runner:
+def load_runner(folder: Path, device: str, dtype: Any, *, is_int8: bool = False) -> Runner:
     """The fast path where there is one, else transformers' own forward. Raises ModelError, and what libraries raise."""
     from codegen_lsp.host.runners.llama import LlamaRunner, shape_of
 
@@ -143,7 +141,9 @@ def load_runner(folder: Path, device: str, dtype: Any) -> Runner:
     if shape is not None and device.startswith("cuda"):
         from codegen_lsp.host.runners.static import StaticRunner
 
-        return StaticRunner(shape, _weights(folder, device, dtype))
+        return StaticRunner(shape, _weights(folder, device, dtype), is_int8=is_int8)
+    if is_int8:
+        raise ModelError("int8 needs a model of the Llama family, and on a CPU a C compiler (cc); see the host's log.")
     if shape is not None:
         return LlamaRunner(shape, _weights(folder, device, dtype))
     from codegen_lsp.host.runners.general import GeneralRunner
@@ -226,7 +226,7 @@ def _fields(config_class: Any) -> set[str]:
 def _choose(torch: Any, device: str, dtype: str) -> tuple[str, Any]:
     """Device name and torch dtype: bf16 on CUDA, float32 on a CPU, unless told otherwise. Raises ModelError.
 
-    int8 is no dtype of torch's path: see load_compiled.
+    int8 is not a dtype of what is computed: see load_compiled and StaticRunner.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codegen_lsp.host.runners import Logits, Part, logits_of
+from codegen_lsp.host.runners.int8 import Int8, quantised
 from codegen_lsp.host.runners.llama import Layer, Shape, rotate, rotations
 
 SEQUENCES = (1, 2, 4)
@@ -69,16 +70,22 @@ class StaticRunner:
 
     goes_on = False
 
-    def __init__(self, shape: Shape, get: Callable[..., Any], max_rows: int = MAX_ROWS) -> None:
-        """`get` as for LlamaRunner. Raises torch.OutOfMemoryError when not even one short sequence fits."""
+    def __init__(
+        self, shape: Shape, get: Callable[..., Any], max_rows: int = MAX_ROWS, *, is_int8: bool = False
+    ) -> None:
+        """`get` as for LlamaRunner; `is_int8` keeps the matrices as int8, half of the memory of bfloat16.
+
+        Raises torch.OutOfMemoryError when not even one short sequence fits.
+        """
         self._shape = shape
-        self._embedding: Tensor = get("model.embed_tokens.weight", shape.vocab, shape.hidden)
-        self._layers = [Layer(get, number, shape) for number in range(shape.layers)]
+        like: Tensor = get("model.embed_tokens.weight", shape.vocab, shape.hidden)
+        head = like if shape.is_tied else get("lm_head.weight", shape.vocab, shape.hidden)
+        tables: list[Tensor | Int8] = [quantised(each) if is_int8 else each for each in (like, head)]
+        self._embedding, self._head = tables
+        self._layers = [_layer(get, number, shape, is_int8) for number in range(shape.layers)]
         self._norm: Tensor = get("model.norm.weight", shape.hidden)
-        self._head = self._embedding if shape.is_tied else get("lm_head.weight", shape.vocab, shape.hidden)
-        like = self._embedding
         self.vocab_size = shape.vocab
-        self.device, self.dtype = str(like.device), str(like.dtype).removeprefix("torch.")
+        self.device, self.dtype = str(like.device), "int8" if is_int8 else str(like.dtype).removeprefix("torch.")
         self.kv_bytes = like.dtype.itemsize
         self.draft_tokens = (3, 3, 7)
         self.chunk = POSITIONS[-1]
@@ -179,7 +186,7 @@ class StaticRunner:
     def _prepared(self, size: Size) -> tuple[Inputs, Callable[[], Tensor]]:
         """A step's inputs, and what runs it; made when a size first comes up."""
         if size not in self._steps:
-            like = {"dtype": torch.long, "device": self._keys.device}
+            like: dict[str, Any] = {"dtype": torch.long, "device": self._keys.device}
             inputs = Inputs(
                 torch.zeros((size.sequences, size.positions), **like),
                 *(torch.zeros(size.sequences, **like) for _ in range(3)),
@@ -199,16 +206,16 @@ class StaticRunner:
         # (B, 1, T, reach): what stands at or before a position.
         mask = torch.arange(size.reach, device=inputs.ids.device) <= places[:, None, :, None]
         angles = self._cos[places][:, None], self._sin[places][:, None]
-        x = F.embedding(inputs.ids, self._embedding)
+        x = _looked_up(inputs.ids, self._embedding).to(self._keys.dtype)
         for number, layer in enumerate(self._layers):
             normed = F.rms_norm(x, (shape.hidden,), layer.norm_in, shape.eps)
             x = x + self._attend(layer, number, normed, (inputs.rows, places, angles, mask))
             normed = F.rms_norm(x, (shape.hidden,), layer.norm_mid, shape.eps)
-            gate, up = F.linear(normed, layer.up).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, layer.down)
+            gate, up = _linear(normed, layer.up).chunk(2, dim=-1)
+            x = x + _linear(F.silu(gate) * up, layer.down)
         if size.positions > ALL_LOGITS:
             x = x[torch.arange(size.sequences, device=x.device), inputs.lasts][:, None]
-        return F.linear(F.rms_norm(x, (shape.hidden,), self._norm, shape.eps), self._head)
+        return _linear(F.rms_norm(x, (shape.hidden,), self._norm, shape.eps), self._head)
 
     def _attend(
         self, layer: Layer, number: int, x: Tensor, where: tuple[Tensor, Tensor, tuple[Tensor, Tensor], Tensor]
@@ -216,7 +223,7 @@ class StaticRunner:
         """Attention of x (B, T, hidden)."""
         shape, (batch, num, _) = self._shape, x.shape
         rows, places, angles, mask = where
-        fused = F.linear(x, layer.qkv, layer.qkv_bias).view(batch, num, -1, shape.head_size).transpose(1, 2)
+        fused = _linear(x, layer.qkv, layer.qkv_bias).view(batch, num, -1, shape.head_size).transpose(1, 2)
         q, k, v = torch.split(fused, [shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
         if layer.norm_q is not None:
             q = F.rms_norm(q, (shape.head_size,), layer.norm_q, shape.eps)
@@ -229,7 +236,29 @@ class StaticRunner:
         mixed = F.scaled_dot_product_attention(
             q, keys[:, :, :reach][rows], values[:, :, :reach][rows], attn_mask=mask, enable_gqa=True
         )
-        return F.linear(mixed.transpose(1, 2).reshape(batch, num, -1), layer.out, layer.out_bias)
+        return _linear(mixed.transpose(1, 2).reshape(batch, num, -1), layer.out, layer.out_bias)
+
+
+def _layer(get: Callable[..., Any], number: int, shape: Shape, is_int8: bool) -> Layer:
+    layer = Layer(get, number, shape)
+    for name in ("qkv", "out", "up", "down") if is_int8 else ():
+        setattr(layer, name, quantised(getattr(layer, name)))
+    return layer
+
+
+def _linear(x: Tensor, weight: Tensor | Int8, bias: Tensor | None = None) -> Tensor:
+    """x times a matrix; one of int8 is widened for the product, and each result scaled by its row's scale."""
+    if isinstance(weight, Tensor):
+        return F.linear(x, weight, bias)
+    y = F.linear(x, weight.values.to(x.dtype)) * weight.scales.to(x.dtype)
+    return y if bias is None else y + bias
+
+
+def _looked_up(ids: Tensor, weight: Tensor | Int8) -> Tensor:
+    """Rows of a matrix."""
+    if isinstance(weight, Tensor):
+        return F.embedding(ids, weight)
+    return weight.values[ids] * weight.scales[ids][..., None]
 
 
 def _plan(shape: Shape, like: Tensor, max_rows: int) -> tuple[int, int]:
