@@ -15,10 +15,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class FileTokenizer:
-    """core.Tokenizer over the text of a tokenizer.json."""
+    """core.Tokenizer over a tokenizer.json: its text, or sooner its bytes."""
 
-    def __init__(self, tokenizer_json: str) -> None:
-        self._fast = FastTokenizer.from_str(tokenizer_json)
+    def __init__(self, tokenizer_json: str | bytes) -> None:
+        raw = tokenizer_json.encode() if isinstance(tokenizer_json, str) else tokenizer_json
+        self._fast = FastTokenizer.from_buffer(raw)
         self._fast.no_padding()
         self._fast.no_truncation()
         # Control tokens written in a user's text are then plain characters.

@@ -17,7 +17,7 @@ from tiny import make_tiny
 from codegen_lsp import registry
 from codegen_lsp.cli import complete, demo, files, host, terminal
 from codegen_lsp.cli.ask import Desk
-from codegen_lsp.cli.main import main, parser
+from codegen_lsp.cli.main import COMMANDS, main, parser
 from codegen_lsp.core import Snapshot
 from codegen_lsp.engine.launch import stop_host
 from codegen_lsp.engine.scripted import ScriptedEngine
@@ -322,11 +322,31 @@ def test_gpt2_completes_left_to_right(home, capsys, monkeypatch):
     assert run("complete", "--jsonl", "--model", str(folder), stdin=line, monkeypatch=monkeypatch) == 0
 
 
-def test_torch_is_not_imported_by_the_command_line():
-    code = "import sys; from codegen_lsp.cli.main import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
-    code += "print([name for name in ('torch', 'transformers', 'pygls', 'aiohttp') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+HEAVY = ("torch", "transformers", "pygls", "aiohttp", "asyncio", "orjson", "sqlite3", "subprocess")
+"""What a command line that finds its host running has no use for: asyncio alone takes longer than all of ours."""
+
+
+def imported_by(*args, of=HEAVY):
+    """Which modules a command imports."""
+    code = "import sys\nfrom codegen_lsp.__main__ import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += f"print([name for name in {of} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_completion_imports_little(tiny, tmp_path):
+    assert main(["host", "start", "--model", tiny]) == 0
+    path = tmp_path / "a.py"
+    path.write_text(SOURCE)
+    assert imported_by("complete", f"{path}:4", "--model", tiny, "--json") == "[]"
+    unneeded = ("codegen_lsp.syntax.outlines", "codegen_lsp.syntax.definitions", "codegen_lsp.index.store")
+    assert imported_by("complete", f"{path}:4", "--model", tiny, "--json", of=unneeded) == "[]"
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_no_command_is_imported_to_list_them(option):
+    commands = tuple(f"codegen_lsp.cli.{name}" for name in COMMANDS)
+    assert imported_by(option, of=(*HEAVY, "codegen_lsp.core", *commands)) == "[]"
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from itertools import pairwise
 import pytest
 
 from codegen_lsp.syntax.languages import LANGUAGES, PYTHON, find
+from codegen_lsp.syntax.outlines import OUTLINES, Outline, Part
 from codegen_lsp.syntax.page import Page
 from codegen_lsp.syntax.parse import AFTER, BEFORE, parse
+from codegen_lsp.syntax.pattern import Pattern
 from codegen_lsp.text import Edit, Span, line_end_of
 
 PIECES = [
@@ -210,6 +212,17 @@ def test_table() -> None:
     assert find("brainfuck").id == ""
     assert len({row.id for row in LANGUAGES}) == len(LANGUAGES)
     assert line_end_of("x") == "\n"
+
+
+def test_every_pattern_of_the_tables_compiles() -> None:
+    rows = [*LANGUAGES, *OUTLINES.values(), *(part for outline in OUTLINES.values() for part in parts(outline))]
+    patterns = [value for row in rows for value in vars(row).values() if isinstance(value, Pattern)]
+    assert len(patterns) > 300
+    assert all(each.compiled.pattern for each in patterns)
+
+
+def parts(outline: Outline) -> list[Part]:
+    return [part for parts in outline.parts.values() for part in parts]
 
 
 @pytest.mark.parametrize(

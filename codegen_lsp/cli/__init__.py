@@ -1,1 +1,1 @@
-"""The command line: one file per command, each with `add(commands)` and `run(args) -> exit code`."""
+"""The command line: one file per command, each with `fill(parser)` and `run(args) -> exit code`."""

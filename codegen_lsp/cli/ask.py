@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -103,6 +102,7 @@ def options(args: argparse.Namespace) -> Any:
 @asynccontextmanager
 async def open_desk(args: argparse.Namespace) -> AsyncIterator[Desk]:
     """Join or start the host, with progress on a terminal; raises EngineError, ModelError."""
+    from codegen_lsp.engine import blocking
     from codegen_lsp.engine.openai import connect
 
     if problems := parse({"device": args.device, "dtype": args.dtype})[1]:
@@ -110,7 +110,9 @@ async def open_desk(args: argparse.Namespace) -> AsyncIterator[Desk]:
     if args.api_key_env and not os.environ.get(args.api_key_env):
         raise SettingsError(f"--api-key-env: the environment variable {args.api_key_env} is not set.")
     key = os.environ[args.api_key_env] if args.api_key_env else ""
-    engine = connect(args.model, endpoint=args.endpoint, api_key=key, device=args.device, dtype=args.dtype)
+    engine = connect(
+        args.model, endpoint=args.endpoint, api_key=key, device=args.device, dtype=args.dtype, wire=blocking
+    )
     status = Status()
     try:
         await engine.wait_ready(lambda state: status("" if state == "ready" else f"model host: {state} …"))
@@ -127,9 +129,15 @@ def _tokenizer(info: ModelInfo) -> Tokenizer:
 
     if not info.folder:
         raise ModelError(f"The tokenizer of {info.id} is not on this machine; give --model a folder that has it.")
-    return FileTokenizer(Path(info.folder, "tokenizer.json").read_text(encoding="utf-8"))
+    return FileTokenizer(Path(info.folder, "tokenizer.json").read_bytes())
 
 
-def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a command's coroutine; Ctrl-C cancels it, which also cancels the generation."""
-    return asyncio.run(main())
+def run_async(args: argparse.Namespace, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a command's coroutine; Ctrl-C ends it, which also cancels the generation."""
+    if args.endpoint and args.endpoint.startswith("http"):
+        import asyncio  # aiohttp needs a loop, our own host does not
+
+        return asyncio.run(main())
+    from codegen_lsp.engine import blocking
+
+    return blocking.run(main())

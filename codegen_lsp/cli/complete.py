@@ -38,14 +38,10 @@ and the exit code is then 1. The language follows from the path's ending.
 """
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "complete",
-        help="the code for a comment or docstring in a file",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = DESCRIPTION
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("place", nargs="?", metavar="FILE:LINE[:COL]", help="counted from 1; default: end of the line")
     parser.add_argument("--write", action="store_true", help="change the file (temporary file, then rename)")
     parser.add_argument("--json", action="store_true", help="print the answer with its confidence and timings")
@@ -63,11 +59,11 @@ def run(args: argparse.Namespace) -> int:
     if args.jsonl and (args.write or args.json):
         raise SettingsError("--write and --json go with FILE:LINE; --jsonl prints JSON, and writes no file.")
     if args.jsonl:
-        return run_async(lambda: _many(args))
+        return run_async(args, lambda: _many(args))
     # Read before there is an event loop: Ctrl-C would not end the wait for a pipe in it.
     place = parse_place(args.place)
     snapshot = snapshot_at(place)
-    return run_async(lambda: _one(args, place, snapshot))
+    return run_async(args, lambda: _one(args, place, snapshot))
 
 
 async def _one(args: argparse.Namespace, place: Place, snapshot: Snapshot) -> int:

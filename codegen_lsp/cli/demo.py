@@ -7,7 +7,6 @@ import ast
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from codegen_lsp.cli.ask import Desk, add_model_options, add_sampling_options, open_desk, run_async
 from codegen_lsp.cli.files import read_text
@@ -19,13 +18,9 @@ SAMPLE = Path(__file__).with_name("demo_sample.txt")
 CURSOR = "\u2038"
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "demo",
-        help="see comments become code",
-        description="Complete every comment and docstring of a sample file with the model, twice: cold and warm.",
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = "Complete every comment and docstring of a sample file with the model, twice: cold and warm."
     parser.add_argument("--sample", type=Path, default=SAMPLE, help=f"a file with {CURSOR} where the cursor stands")
     add_sampling_options(parser)
     add_model_options(parser)
@@ -37,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     marked = read_text(args.sample)
     if CURSOR not in marked:
         raise FileError(f"{args.sample} has no {CURSOR}; put one wherever the cursor is to stand.")
-    return run_async(lambda: _demo(args, marked))
+    return run_async(args, lambda: _demo(args, marked))
 
 
 async def _demo(args: argparse.Namespace, marked: str) -> int:

@@ -29,13 +29,9 @@ PACKAGES = (
 PROBE = "# add two numbers\n"
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "doctor",
-        help="check the installation",
-        description="Check everything a completion needs; exit code 1 on a fault.",
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = "Check everything a completion needs; exit code 1 on a fault."
     parser.add_argument("--json", action="store_true", help="for machines")
     add_sampling_options(parser)
     add_model_options(parser)
@@ -49,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         ("packages", _packages),
         ("model", lambda: _model(args.model)),
         ("host folder", _folder),
-        ("completion", lambda: run_async(lambda: _completion(args))),
+        ("completion", lambda: run_async(args, lambda: _completion(args))),
     )
     results = [_checked(name, check) for name, check in checks]
     if args.json:

@@ -16,13 +16,9 @@ from codegen_lsp.cli.terminal import by_probability, paint
 from codegen_lsp.core import Completion, ModelInfo, Segment, Snapshot, Snippet
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "explain",
-        help="why a completion is what it is",
-        description="Complete at a place and show the prompt's parts, token probabilities, filters and times.",
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = "Complete at a place and show the prompt's parts, token probabilities, filters and times."
     parser.add_argument("place", metavar="FILE:LINE[:COL]", help="counted from 1; default: end of the line")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
     add_index_option(parser)
@@ -36,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     place = parse_place(args.place)
     snapshot = snapshot_at(place)
     snippets = [] if args.no_index else snippets_at(place.path, snapshot)
-    return run_async(lambda: _explain(args, snapshot, snippets))
+    return run_async(args, lambda: _explain(args, snapshot, snippets))
 
 
 async def _explain(args: argparse.Namespace, snapshot: Snapshot, snippets: Sequence[Snippet]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
 
 from codegen_lsp.cli.ask import add_model_options, add_sampling_options, open_desk, run_async
 from codegen_lsp.cli.complete import as_json, why_nothing
@@ -17,13 +16,9 @@ COMMENTS = {"python": "# ", "ruby": "# ", "shellscript": "# "}
 """How a comment begins; `// ` in all other languages."""
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "generate",
-        help="code for a sentence",
-        description='Print code for a sentence, for example: codegen-lsp generate "sum of the squares of a list"',
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = 'Print code for a sentence, for example: codegen-lsp generate "sum of the squares of a list"'
     parser.add_argument("text", metavar="TEXT", help="what the code should do")
     parser.add_argument("--language", default="python", choices=sorted(set(LANGUAGES.values())), metavar="LANGUAGE")
     parser.add_argument("--json", action="store_true", help="print the answer with its confidence and timings")
@@ -36,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if not args.text.strip():
         raise SettingsError("There is no text to generate from.")
-    return run_async(lambda: _generate(args))
+    return run_async(args, lambda: _generate(args))
 
 
 async def _generate(args: argparse.Namespace) -> int:

@@ -10,12 +10,10 @@ from typing import Any
 from codegen_lsp.cli.ask import add_model_options, open_desk, run_async
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "host",
-        help="the process that holds the model",
-        description="One host per user serves every editor and the command line. It starts by itself, ends when idle.",
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = (
+        "One host per user serves every editor and the command line. It starts by itself, ends when idle."
     )
     parser.add_argument("action", choices=("status", "start", "stop"))
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -26,13 +24,14 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; `status` returns 1 when there is no host."""
     actions = {"status": _status, "start": _start, "stop": _stop}
-    return run_async(lambda: actions[args.action](args))
+    return run_async(args, lambda: actions[args.action](args))
 
 
 async def _status(args: argparse.Namespace) -> int:
+    from codegen_lsp.engine import blocking
     from codegen_lsp.engine.launch import host_status
 
-    hosts = await host_status()
+    hosts = await host_status(blocking)
     if args.json:
         print(json.dumps(hosts))
     elif hosts:
@@ -59,8 +58,9 @@ async def _start(args: argparse.Namespace) -> int:
 
 
 async def _stop(args: argparse.Namespace) -> int:
+    from codegen_lsp.engine import blocking
     from codegen_lsp.engine.launch import stop_host
 
-    count = await stop_host()
+    count = await stop_host(wire=blocking)
     print(json.dumps({"stopped": count}) if args.json else f"{count} host{'s' * (count != 1)} stopped.")
     return 0

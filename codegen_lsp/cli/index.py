@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codegen_lsp.cli.terminal import Status, paint
 from codegen_lsp.core import Snapshot, Snippet
@@ -30,14 +29,10 @@ in their first five lines are not read. The index is in your cache folder; nothi
 """
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "index",
-        help="what is known of a project's other files",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = DESCRIPTION
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("action", choices=tuple(ACTIONS), metavar="build|status|query|clear")
     parser.add_argument("words", nargs="*", metavar="TEXT", help="for query: names, or words")
     parser.add_argument("--folder", type=Path, default=Path(), help="the project (default: this folder)")
@@ -47,6 +42,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    import sqlite3  # here and below: `complete` imports this file, mostly where there is no index
+
     root = args.folder.resolve()
     if not root.is_dir():
         raise FileError(f"{args.folder} is no folder.")
@@ -160,6 +157,8 @@ def snippets_at(path: Path, snapshot: Snapshot) -> list[Snippet]:
     root = workspace_of(path)
     if root is None or not (base := database(root)).exists():
         return []
+    import sqlite3
+
     from codegen_lsp.index.sources import snippets
     from codegen_lsp.index.store import Store
 

@@ -12,8 +12,18 @@ from collections.abc import Sequence
 from codegen_lsp import __version__
 from codegen_lsp.errors import CodegenError, FileError
 
-COMMANDS = ("complete", "generate", "explain", "demo", "serve", "index", "host", "models", "doctor")
-"""Modules of this package."""
+COMMANDS = {
+    "complete": "the code for a comment or docstring in a file",
+    "generate": "code for a sentence",
+    "explain": "why a completion is what it is",
+    "demo": "see comments become code",
+    "serve": "the language server (stdin and stdout), for an editor",
+    "index": "what is known of a project's other files",
+    "host": "the process that holds the model",
+    "models": "the models on this machine",
+    "doctor": "check the installation",
+}
+"""Modules of this package, and what each does."""
 
 EPILOG = """\
 examples:
@@ -29,8 +39,8 @@ exit codes:
 """
 
 
-def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """All commands and their options; only the named one, if there is one: importing all takes a tenth of a second."""
+def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """All commands; with `argv` only those in it have their options, since importing all takes 40 ms."""
     root = argparse.ArgumentParser(
         prog="codegen-lsp",
         description="Comments and docstrings become code, written by a model on this machine.",
@@ -39,10 +49,10 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"codegen-lsp {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    named = next((word for word in argv if not word.startswith("-")), "--version" if "--version" in argv else "")
-    for command in COMMANDS:
-        if named == command or (named not in COMMANDS and named != "--version"):
-            importlib.import_module(f"codegen_lsp.cli.{command}").add(commands)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose)
+        if argv is None or name in argv:
+            importlib.import_module(f"codegen_lsp.cli.{name}").fill(command)
     return root
 
 

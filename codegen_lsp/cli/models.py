@@ -6,7 +6,6 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from codegen_lsp import registry
 
@@ -14,13 +13,11 @@ SHAPE = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size")
 """Fields of config.json that are shown."""
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "models",
-        help="the models on this machine",
-        description="List the models on this machine, or describe one. Any local transformers folder with safetensors "
-        "weights can be used: --model PATH.",
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = (
+        "List the models on this machine, or describe one. Any local transformers folder with safetensors "
+        "weights can be used: --model PATH."
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="all of them")

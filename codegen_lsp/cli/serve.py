@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from codegen_lsp.errors import SettingsError
 
 
-def add(commands: Any) -> None:
-    """Register the command."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "serve",
-        help="the language server (stdin and stdout), for an editor",
-        description="Speak LSP on stdin and stdout. Editors start this; settings come from the editor.",
-    )
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and its options."""
+    parser.description = "Speak LSP on stdin and stdout. Editors start this; settings come from the editor."
     parser.add_argument("--model", metavar="NAME|PATH", help="wins over the editor's setting")
     parser.add_argument("--endpoint", metavar="URL", help="another OpenAI-compatible server, instead of our own host")
     parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1")

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 from codegen_lsp.core import Delta, ModelInfo, Prompt, SamplingParams
+
+
+class Answer(Protocol):
+    """What is read of an HTTP response."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    def lines(self) -> AsyncIterator[bytes]:
+        """The body's lines as they come."""
+
+    async def read(self) -> bytes:
+        """The rest of the body."""
+
+    def close(self) -> None:
+        """Hang up, if the body has not ended."""
+
+
+class Wire(Protocol):
+    """How to wait for a host on this machine: on the event loop (local.py) or in place (blocking.py)."""
+
+    async def request(self, path: str, method: str, target: str, body: bytes = b"") -> Answer:
+        """Ask at a socket, and wait for the head of the answer. Raises OSError."""
+
+    async def fetch(self, path: str, method: str, target: str, within_s: float) -> bytes:
+        """The whole body of an answer. Raises OSError."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
 
 
 class Engine(Protocol):

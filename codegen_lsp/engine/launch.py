@@ -7,22 +7,21 @@ folder with other weights, are told to stop when a new one is started.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codegen_lsp import __version__
 from codegen_lsp.engine import local
+from codegen_lsp.engine.api import Wire
 from codegen_lsp.errors import EngineUnavailable
 from codegen_lsp.folders import cache_folder, make_private
 
@@ -55,18 +54,23 @@ class HostSpec:
 
 def runtime_folder() -> Path:
     """The folder of this user's sockets, made if it is missing. Raises EngineUnavailable when none can be had."""
-    runtime, cache = os.environ.get("XDG_RUNTIME_DIR"), cache_folder()
-    candidates = [Path(runtime) / "codegen-lsp"] if runtime and Path(runtime).is_dir() else []
-    candidates += [cache / "run"]
-    # Looked for last: it writes a file to find out, which a full disk refuses.
-    with contextlib.suppress(FileNotFoundError):
-        candidates += [Path(tempfile.gettempdir()) / f"codegen-lsp-{os.geteuid()}"]
-    for folder in candidates:
+    refused = []
+    for folder in _runtime_folders():
         if len(os.fsencode(folder)) + NAME_BYTES <= MAX_PATH_BYTES and make_private(folder):
             return folder
-    raise EngineUnavailable(
-        f"No private folder for the model host's socket; make {candidates[0]} yours with mode 0700."
-    )
+        refused.append(folder)
+    raise EngineUnavailable(f"No private folder for the model host's socket; make {refused[0]} yours with mode 0700.")
+
+
+def _runtime_folders() -> Iterator[Path]:
+    """Where the sockets may be, the best place first."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        yield Path(runtime) / "codegen-lsp"
+    yield cache_folder() / "run"
+    # Looked for last: it writes a file to find out, which a full disk refuses.
+    with contextlib.suppress(FileNotFoundError):
+        yield Path(tempfile.gettempdir()) / f"codegen-lsp-{os.geteuid()}"
 
 
 def socket_path(spec: HostSpec) -> Path:
@@ -74,60 +78,60 @@ def socket_path(spec: HostSpec) -> Path:
     return runtime_folder() / f"h-{spec.key}.sock"
 
 
-async def ensure_host(spec: HostSpec, within_s: float = 20.0) -> Path:
+async def ensure_host(spec: HostSpec, within_s: float = 20.0, wire: Wire = local) -> Path:
     """The socket of a host that answers /health (it may still be loading); one is started when there is none.
 
     Raises EngineUnavailable after `within_s` seconds, or as soon as the started host has died, and quotes its log.
     """
     path = socket_path(spec)
-    if await health(path):
+    if await health(path, wire=wire):
         return path
-    await _stop_outdated(spec, path)
+    await _stop_outdated(spec, path, wire)
     log = _log_path(spec)
     launch = _Launch(spec, path, log)
     try:
-        async for _ in _ticks(time.monotonic() + within_s):
-            if await health(path):
+        async for _ in _ticks(time.monotonic() + within_s, wire):
+            if await health(path, wire=wire):
                 return path
             outcome = launch.outcome()
             if outcome == "dead":
                 break
             if outcome == "busy" and time.monotonic() - launch.settled > BUSY_S:
                 # The lock was held by a host that was on its way out: it is our turn.
-                await launch.close()
+                await launch.close(wire)
                 launch = _Launch(spec, path, log)
     finally:
-        await launch.close()
+        await launch.close(wire)
     raise EngineUnavailable(f"The model host did not start: {_last_line(log)} (log: {log})")
 
 
-async def health(path: Path, within_s: float = 5.0) -> dict[str, Any]:
+async def health(path: Path, within_s: float = 5.0, wire: Wire = local) -> dict[str, Any]:
     """What the host at a socket says of itself; {} when nobody answers."""
-    return await _call(path, "GET", "/health", within_s)
+    return await _call(path, "GET", "/health", within_s, wire)
 
 
-async def host_status() -> list[dict[str, Any]]:
+async def host_status(wire: Wire = local) -> list[dict[str, Any]]:
     """/health of every host of this user, with its "socket"."""
-    found = [(path, await health(path)) for path in sorted(runtime_folder().glob("h-*.sock"))]
+    found = [(path, await health(path, wire=wire)) for path in sorted(runtime_folder().glob("h-*.sock"))]
     return [{**said, "socket": str(path)} for path, said in found if said]
 
 
-async def stop_host(path: Path | None = None, within_s: float = 10.0) -> int:
+async def stop_host(path: Path | None = None, within_s: float = 10.0, wire: Wire = local) -> int:
     """Tell one host (or all of this user's) to stop and wait until it has; the number told."""
     paths = [path] if path else sorted(runtime_folder().glob("h-*.sock"))
-    told = [each for each in paths if await _call(each, "POST", "/shutdown", within_s)]
-    async for _ in _ticks(time.monotonic() + within_s):
+    told = [each for each in paths if await _call(each, "POST", "/shutdown", within_s, wire)]
+    async for _ in _ticks(time.monotonic() + within_s, wire):
         if not any(each.exists() for each in told):
             break
     return len(told)
 
 
-async def _stop_outdated(spec: HostSpec, own: Path) -> None:
+async def _stop_outdated(spec: HostSpec, own: Path, wire: Wire) -> None:
     """Stop the hosts that no client will ask again: another version's, and those with this folder's old weights."""
-    for host in await host_status():
+    for host in await host_status(wire):
         is_same = host.get("folder") == spec.folder and _was_started_before_weights(host, spec)
         if host["socket"] != str(own) and (host.get("version") != __version__ or is_same):
-            await _call(Path(host["socket"]), "POST", "/shutdown", 5.0)
+            await _call(Path(host["socket"]), "POST", "/shutdown", 5.0, wire)
 
 
 def _was_started_before_weights(host: dict[str, Any], spec: HostSpec) -> bool:
@@ -139,6 +143,8 @@ class _Launch:
     """A host process that was started, until it has said what became of it."""
 
     def __init__(self, spec: HostSpec, path: Path, log: Path) -> None:
+        import subprocess  # not needed by those who join a host
+
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
         arguments = ["--socket", str(path), "--model", spec.folder, "--device", spec.device, "--dtype", spec.dtype]
@@ -174,10 +180,10 @@ class _Launch:
                 self.settled = time.monotonic()
         return self._said
 
-    async def close(self) -> None:
+    async def close(self, wire: Wire) -> None:
         """Let go of the pipe and reap the process, which leaves its child alone at once."""
         os.close(self._reader)
-        async for _ in _ticks(time.monotonic() + 5.0):
+        async for _ in _ticks(time.monotonic() + 5.0, wire):
             if self._process.poll() is not None:
                 return
         self._process.kill()
@@ -204,25 +210,20 @@ def _last_line(log: Path) -> str:
     return lines[-1].strip()[-300:] if lines else "it wrote nothing"
 
 
-async def _call(path: Path, method: str, target: str, within_s: float) -> dict[str, Any]:
+async def _call(path: Path, method: str, target: str, within_s: float, wire: Wire) -> dict[str, Any]:
     """One HTTP/1.0 request over a unix socket; the JSON object of the answer, {} when there is none."""
     try:
-        async with asyncio.timeout(within_s):
-            response = await local.request(str(path), method, target)
-            try:
-                data = json.loads(await response.read())
-            finally:
-                response.close()
+        data = json.loads(await wire.fetch(str(path), method, target, within_s))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
 
 
-async def _ticks(deadline: float) -> AsyncIterator[None]:
+async def _ticks(deadline: float, wire: Wire) -> AsyncIterator[None]:
     """One step each 20 ms until `deadline` (time.monotonic, seconds)."""
     while time.monotonic() < deadline:
         yield
-        await asyncio.sleep(RETRY_S)
+        await wire.sleep(RETRY_S)
 
 
 def _model_files(folder: str) -> list[Path]:

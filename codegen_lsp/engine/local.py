@@ -5,8 +5,11 @@ One connection a request: the answer ends where the connection does, and hanging
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio  # imported where it is used: blocking.py and its callers do without
 
 MAX_LINE = 1 << 20
 
@@ -33,17 +36,18 @@ class Response:
         self._writer.transport.abort()
 
 
-async def request(socket: str, method: str, target: str, body: bytes = b"") -> Response:
+async def request(path: str, method: str, target: str, body: bytes = b"") -> Response:
     """Ask, and wait for the head of the answer. Raises OSError when nobody is there or what comes is no HTTP."""
-    reader, writer = await asyncio.open_unix_connection(socket, limit=MAX_LINE)
+    import asyncio
+
+    reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE)
     try:
-        head = f"{method} {target} HTTP/1.0\r\nHost: host\r\nContent-Type: application/json\r\n"
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(request_head(method, target, body) + body)
         await writer.drain()
         first = await reader.readline()
         while (await reader.readline()).strip():
             pass
-        return Response(_status(first), reader, writer)
+        return Response(status_of(first), reader, writer)
     except BaseException as error:
         writer.transport.abort()
         if isinstance(error, ValueError):
@@ -51,7 +55,32 @@ async def request(socket: str, method: str, target: str, body: bytes = b"") -> R
         raise
 
 
-def _status(line: bytes) -> int:
+async def fetch(path: str, method: str, target: str, within_s: float) -> bytes:
+    """The whole body of an answer. Raises OSError, also after `within_s` seconds."""
+    import asyncio
+
+    async with asyncio.timeout(within_s):
+        response = await request(path, method, target)
+        try:
+            return await response.read()
+        finally:
+            response.close()
+
+
+async def sleep(seconds: float) -> None:
+    """Let others run."""
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
+def request_head(method: str, target: str, body: bytes) -> bytes:
+    """What is sent before a body."""
+    head = f"{method} {target} HTTP/1.0\r\nHost: host\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode()
+
+
+def status_of(line: bytes) -> int:
     """The status of a status line. Raises ConnectionError."""
     version, _, rest = line.partition(b" ")
     number = rest[:3]

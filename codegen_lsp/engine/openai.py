@@ -5,17 +5,18 @@ aiohttp is imported for the latter only: it costs 130 ms, more than an answer of
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from codegen_lsp import registry
 from codegen_lsp.core import Delta, ModelInfo, Prompt, SamplingParams
 from codegen_lsp.engine import launch, local
+from codegen_lsp.engine.api import Answer, Wire
 from codegen_lsp.engine.events import delta as delta_of
 from codegen_lsp.engine.events import events, json_object, refusal
 from codegen_lsp.errors import EngineFailed, EngineUnavailable, ModelError, SettingsError
@@ -54,6 +55,7 @@ def connect(
     device: str = "auto",
     dtype: str = "auto",
     idle: float = 1800.0,
+    wire: Wire = local,
 ) -> OpenAIEngine:
     """An engine for a model (name or path); nothing is started or asked yet.
 
@@ -63,7 +65,7 @@ def connect(
     """
     if not endpoint:
         info = registry.find(model)
-        return OpenAIEngine(Endpoint(launch.HostSpec(info.folder, device, dtype, idle)), info)
+        return OpenAIEngine(Endpoint(launch.HostSpec(info.folder, device, dtype, idle)), info, wire)
     try:
         known: ModelInfo | None = registry.find(model)
     except ModelError:
@@ -75,15 +77,16 @@ def connect(
         place = Endpoint(url=url, api_key=api_key, model=served_as or model, extras=extras)
     else:
         raise SettingsError(f"The endpoint {endpoint!r} cannot be used; it begins with http://, https:// or unix:.")
-    return OpenAIEngine(place, known)
+    return OpenAIEngine(place, known, wire)
 
 
 class OpenAIEngine:
     """api.Engine over one kept-open connection. Belongs to one event loop; `close` it."""
 
-    def __init__(self, endpoint: Endpoint, known: ModelInfo | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, known: ModelInfo | None = None, wire: Wire = local) -> None:
         self._endpoint = endpoint
         self._known = known
+        self._wire = wire
         self._info: ModelInfo | None = None
         self._session: aiohttp.ClientSession | None = None
         self._socket = ""
@@ -112,7 +115,7 @@ class OpenAIEngine:
         await self._start()
         state = ""
         for _ in range(int(LOAD_TIMEOUT_S / 0.05)):
-            said = await launch.health(Path(self._socket))
+            said = await launch.health(Path(self._socket), wire=self._wire)
             if not said:
                 raise EngineUnavailable("The model host died while it loaded the model; see its log.")
             if said["state"] == "failed":
@@ -122,7 +125,7 @@ class OpenAIEngine:
                 tell(state)
             if state == "ready":
                 return
-            await asyncio.sleep(0.05)
+            await self._wire.sleep(0.05)
         raise EngineUnavailable(f"The model was not loaded after {LOAD_TIMEOUT_S:.0f} s; try a smaller one.")
 
     async def generate(
@@ -162,7 +165,7 @@ class OpenAIEngine:
     async def _start(self) -> None:
         """Make sure that our host runs, and talk to the one that does."""
         if self._endpoint.spec:
-            path = str(await launch.ensure_host(self._endpoint.spec))
+            path = str(await launch.ensure_host(self._endpoint.spec, wire=self._wire))
             if path != self._socket:
                 await self.close()
                 self._socket = path
@@ -185,8 +188,6 @@ class OpenAIEngine:
         return self._session
 
     def _body(self, prompt: Prompt, params: SamplingParams, document: str, heal: bool) -> bytes:
-        import orjson
-
         fields: dict[str, Any] = {
             "prompt": prompt.ids,
             "max_tokens": params.max_tokens,
@@ -209,7 +210,7 @@ class OpenAIEngine:
             if params.is_background:
                 fields["background"] = True
             fields["stream_options"] = {"continuous_usage_stats": True}
-        return orjson.dumps(fields)
+        return json.dumps(fields).encode()
 
     async def _stream(self, body: bytes) -> AsyncGenerator[Delta, None]:
         """Ask once. Raises _Gone when the connection fails; closing it closes the response, which cancels."""
@@ -242,7 +243,7 @@ class OpenAIEngine:
             raise
 
     async def _ask_here(self, method: str, target: str, body: bytes) -> Answer:
-        return await local.request(self._local, method, target, body)
+        return await self._wire.request(self._local, method, target, body)
 
     async def _ask_there(self, method: str, target: str, body: bytes) -> Answer:
         headers = {"Content-Type": "application/json"}
@@ -274,23 +275,6 @@ class OpenAIEngine:
         size = int(window or 2048)
         budget = int(row.get("prompt_budget") or min(max(size - 512, size // 2), 1536))
         return ModelInfo(str(row["id"]), str(row.get("folder", "")), str(row.get("format", "plain")), size, budget)
-
-
-class Answer(Protocol):
-    """What is read of an HTTP response."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    def lines(self) -> AsyncIterator[bytes]:
-        """The body's lines as they come."""
-
-    async def read(self) -> bytes:
-        """The rest of the body."""
-
-    def close(self) -> None:
-        """Hang up, if the body has not ended."""
 
 
 class _There:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import tree_sitter
 
 from codegen_lsp.core import Definition
-from codegen_lsp.syntax.outlines import Outline, Part
+from codegen_lsp.syntax.outlines import OUTLINES, Outline, Part
 from codegen_lsp.syntax.parse import Tree
 from codegen_lsp.text import Span
 
@@ -39,7 +39,7 @@ _WORD = re.compile(r"[^\W_]")
 
 def definitions(tree: Tree, path: str) -> list[Definition]:
     """What the parsed part of a text defines, in order. None for a language without a grammar; never fails."""
-    root, outline = tree.root, tree.language.outline
+    root, outline = tree.root, OUTLINES.get(tree.language.id)
     return list(_Walk(tree, path, outline).inside(root, _Around())) if root and outline else []
 
 

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
-from codegen_lsp.syntax import outlines
 from codegen_lsp.syntax.names import lacking
 from codegen_lsp.syntax.pattern import Pattern
 from codegen_lsp.syntax.row import NEVER, Blocks, Language
@@ -84,7 +83,6 @@ PYTHON = Language(
     stub=Pattern(r"pass|\.\.\.|raise NotImplementedError\b.*", re.DOTALL),
     docstrings=True,
     grammar=_grammar("tree_sitter_python"),
-    outline=outlines.PYTHON,
     fault=_python_fault,
     lacking=lacking,
 )
@@ -115,13 +113,11 @@ _SCRIPT = Language(
     stub=Pattern(r"throw new Error\b.*", re.DOTALL),
     unit="  ",
     grammar=_grammar("tree_sitter_javascript"),
-    outline=outlines.JAVASCRIPT,
 )
 _TYPED = replace(
     _SCRIPT,
     id="typescript",
     grammar=_grammar("tree_sitter_typescript", "language_typescript"),
-    outline=outlines.TYPESCRIPT,
 )
 GO = Language(
     "go",
@@ -139,7 +135,6 @@ GO = Language(
     stub=Pattern(r"panic\(.*\)", re.DOTALL),
     unit="\t",
     grammar=_grammar("tree_sitter_go"),
-    outline=outlines.GO,
 )
 _RUST_ITEM = r"(?:pub(?:\([^)]*\))?\s+)?(?:default\s+)?(?:const\s+)?(?:async\s+)?(?:unsafe\s+)?(?:extern\s+\S*\s*)?"
 RUST = Language(
@@ -157,7 +152,6 @@ RUST = Language(
     end=_BRACE_END,
     stub=Pattern(r"(?:todo|unimplemented)!\s*\(.*\);?", re.DOTALL),
     grammar=_grammar("tree_sitter_rust"),
-    outline=outlines.RUST,
 )
 _CALLABLE = rf"{_NOT_CALLED}(?:[\w:<>\[\],*&~.?]+\s+)+[*&]*[\w:~<>]+\s*\([^;]*$"
 """A type, a name and an open bracket: the header of a function where no word announces one."""
@@ -177,7 +171,6 @@ JAVA = Language(
     end=_BRACE_END,
     stub=Pattern(r"throw new \w*(?:Unsupported|NotImplemented|IllegalState|Runtime)\w*\(.*\);", re.DOTALL),
     grammar=_grammar("tree_sitter_java"),
-    outline=outlines.JAVA,
 )
 C = Language(
     "c",
@@ -195,7 +188,6 @@ C = Language(
     end=_BRACE_END,
     stub=Pattern(r"(?:abort|exit|assert)\s*\([^()]*\);"),
     grammar=_grammar("tree_sitter_c"),
-    outline=outlines.C,
 )
 CPP = replace(
     C,
@@ -208,7 +200,6 @@ CPP = replace(
     decorator=Pattern(r"template\b[^(]*>$|\[\["),
     stub=Pattern(r"(?:(?:std::)?(?:abort|exit|terminate)|assert)\s*\([^()]*\);|throw std::\w+_error\b.*", re.DOTALL),
     grammar=_grammar("tree_sitter_cpp"),
-    outline=outlines.CPP,
 )
 _RUBY_BLOCK = _words("def class module if unless while until for case begin else elsif when in rescue ensure")
 RUBY = Language(
@@ -236,7 +227,6 @@ RUBY = Language(
     stub=Pattern(r"raise\s*\(?\s*NotImplementedError\b.*", re.DOTALL),
     unit="  ",
     grammar=_grammar("tree_sitter_ruby"),
-    outline=outlines.RUBY,
 )
 BASH = Language(
     "shellscript",
@@ -259,7 +249,6 @@ BASH = Language(
     stub=Pattern(r":"),
     unit="  ",
     grammar=_grammar("tree_sitter_bash"),
-    outline=outlines.BASH,
 )
 
 

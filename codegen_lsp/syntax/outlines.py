@@ -200,3 +200,19 @@ BASH = Outline(
     wraps=_all("declaration_command"),
     name=Pattern(r"(?P<parent>)(?P<name>\S+)"),
 )
+
+OUTLINES = {
+    "python": PYTHON,
+    "javascript": JAVASCRIPT,
+    "javascriptreact": JAVASCRIPT,
+    "typescript": TYPESCRIPT,
+    "typescriptreact": TYPESCRIPT,
+    "go": GO,
+    "rust": RUST,
+    "java": JAVA,
+    "c": C,
+    "cpp": CPP,
+    "ruby": RUBY,
+    "shellscript": BASH,
+}
+"""By LSP language id. Not in the rows of languages.py: a completion needs no definitions."""

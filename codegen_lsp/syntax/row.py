@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from codegen_lsp.syntax.names import Function
-from codegen_lsp.syntax.outlines import Outline
 from codegen_lsp.syntax.pattern import Pattern
 from codegen_lsp.text import Span
 
@@ -57,8 +56,6 @@ class Language:
     """One step of indentation, where the file does not show its own."""
     grammar: Callable[[], object] | None = None
     """Loads the tree-sitter grammar; raises ImportError where it is not installed."""
-    outline: Outline | None = None
-    """Which of the grammar's nodes define something."""
     fault: Callable[[str], int | None] | None = None
     """The language's own parser: the line (0-based) at which it gives a text up, None when it takes it."""
     lacking: Callable[[str, Span], tuple[Function, ...]] | None = None
