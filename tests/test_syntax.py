@@ -130,6 +130,23 @@ def test_large_texts_are_cheap(text: str) -> None:
     assert tree.window.start <= len(text) // 2 <= tree.window.end
 
 
+@pytest.mark.parametrize(
+    ("language", "piece"),
+    [("java", "/*\n"), ("javascript", "=/["), ("cpp", "/*\n"), ("rust", 'r#"'), ("shellscript", "a?"), ("go", "<<A\n")],
+)
+def test_texts_made_to_be_slow_have_no_tree(language: str, piece: str) -> None:
+    start = time.perf_counter()
+    tree = parse(piece * ((BEFORE + AFTER) // len(piece)), language)
+    assert len(tree.errors) <= 200
+    assert tree.page.lines
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(("language", "text"), [("go", "package p\n\ntype P struct {\n}"), ("c", "#define A 1")])
+def test_a_last_line_without_an_end_is_no_mistake(language: str, text: str) -> None:
+    assert parse(text, language).errors == ()
+
+
 def test_window_begins_at_a_top_level_statement() -> None:
     text = SOURCE * 1000
     tree = parse(text, "python", len(text) // 2)

@@ -254,9 +254,14 @@ def _in_code(here: _Here) -> Intent | None:
 
 
 def _at_stub(here: _Here) -> Intent | None:
-    """The cursor on the `pass` below a docstring."""
-    above = here.page.before(here.row)
-    return _docstring(here, above) if above is not None and here.page.stub([here.row]) else None
+    """The cursor on the `pass` below a docstring, or below a header with a comment above it."""
+    page, above = here.page, here.page.before(here.row)
+    if above is None or not page.stub([here.row]):
+        return None
+    opener = page.opener(above)
+    if opener is not None and comment_above(page, opener):
+        return _open_block(here, above, opener, IntentKind.SIGNATURE, None)
+    return _docstring(here, above)
 
 
 def _mid_line(here: _Here) -> Intent:

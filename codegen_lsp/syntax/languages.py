@@ -135,6 +135,7 @@ GO = Language(
     stub=Pattern(r"panic\(.*\)", re.DOTALL),
     unit="\t",
     grammar=_grammar("tree_sitter_go"),
+    wants_line_end=True,
 )
 _RUST_ITEM = r"(?:pub(?:\([^)]*\))?\s+)?(?:default\s+)?(?:const\s+)?(?:async\s+)?(?:unsafe\s+)?(?:extern\s+\S*\s*)?"
 RUST = Language(
@@ -188,6 +189,7 @@ C = Language(
     end=_BRACE_END,
     stub=Pattern(r"(?:abort|exit|assert)\s*\([^()]*\);"),
     grammar=_grammar("tree_sitter_c"),
+    wants_line_end=True,
 )
 CPP = replace(
     C,
@@ -198,6 +200,7 @@ CPP = replace(
     ),
     imports=Pattern(r"#\s*include\b|using\b|import\b"),
     decorator=Pattern(r"template\b[^(]*>$|\[\["),
+    joins=Pattern(r"\{$|(?:public|protected|private)\s*:"),
     stub=Pattern(r"(?:(?:std::)?(?:abort|exit|terminate)|assert)\s*\([^()]*\);|throw std::\w+_error\b.*", re.DOTALL),
     grammar=_grammar("tree_sitter_cpp"),
 )
@@ -223,7 +226,7 @@ RUBY = Language(
     fresh=Pattern(_words("def class module end return require require_relative")),
     decorator=NEVER,
     closer=Pattern(r"(?:end|else|elsif|when|in|rescue|ensure)\b|\}"),
-    end=Pattern(r"(?:end|\})[)\],]*"),
+    end=Pattern(r"(?:end\b|\})(?!.*(?:\bdo|\{)(?:\s*\|[^|]*\|)?$).*"),
     stub=Pattern(r"raise\s*\(?\s*NotImplementedError\b.*", re.DOTALL),
     unit="  ",
     grammar=_grammar("tree_sitter_ruby"),
@@ -244,7 +247,7 @@ BASH = Language(
     fresh=Pattern(_words("fi done esac function local return")),
     decorator=NEVER,
     closer=Pattern(r"(?:fi|done|esac|else|elif)\b|;;|\}"),
-    end=Pattern(r"fi|done|esac|;;|\}"),
+    end=Pattern(r"(?:fi|done|esac|;;|\})(?:\s*[|<>&;\d].*)?"),
     heads=("{", "then", "do", "else"),
     stub=Pattern(r":"),
     unit="  ",

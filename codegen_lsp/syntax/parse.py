@@ -4,7 +4,8 @@ tree-sitter counts bytes. The text is handed over with every character that is n
 bytes and characters are the same and lone surrogates cannot hurt; only structure is read from the tree.
 
 At most 64 Ki characters around the cursor are parsed (48 Ki before, 16 Ki after). A file of 10 MB costs what one of
-2,000 lines does, and text made to be slow (`:(` repeated is quadratic in the grammar) costs 0.3 s, not minutes.
+2,000 lines does. A parse that keeps going back over its text is stopped and has no tree; one that is slow inside a
+single stretch cannot be (in Python `/*` and a line end, repeated: 7 s for 8 KB).
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ MAX_WHOLE = 1024 * 1024
 MAX_ERRORS = 200
 """Errors are counted up to here: a text with more is not a program."""
 MAX_VISITS = 20_000
+READ = 4096
+"""Bytes that the parser is given at a time."""
+MAX_READS = 100
+"""How often it may come back for a piece, on average: for code it is twice, for `/*` again and again without limit."""
 
 _NOT_PLAIN = re.compile(r"(?P<before>[A-Za-z0-9_]?)(?P<odd>[^\x01-\x7f]+)")
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -197,12 +202,30 @@ def _grammar(row: Language) -> tree_sitter.Language | None:
 
 
 def _read(row: Language, source: bytes, old: tree_sitter.Tree | None = None) -> tree_sitter.Tree | None:
-    """Parse what the parser is to see of a text."""
+    """Parse what the parser is to see of a text; None where there is no grammar, or the text was made to be slow."""
     grammar = _grammar(row)
-    parser = tree_sitter.Parser(grammar) if grammar else None
-    if parser is None:
+    if grammar is None:
         return None
-    return parser.parse(source, old) if old else parser.parse(source)
+    if row.wants_line_end:
+        source += b"\n"
+    most = MAX_READS * (1 + len(source) // READ)
+    num_reads = 0
+
+    def read(start: int, _point: object) -> bytes:
+        nonlocal num_reads
+        num_reads += 1
+        return source[start : start + READ]
+
+    def is_enough(_offset: int, _has_error: bool) -> bool:
+        return num_reads > most
+
+    parser = tree_sitter.Parser(grammar)
+    try:
+        if old:
+            return parser.parse(read, old, progress_callback=is_enough)
+        return parser.parse(read, progress_callback=is_enough)
+    except ValueError:  # it was enough
+        return None
 
 
 def _errors(parsed: tree_sitter.Tree) -> list[int]:

@@ -56,6 +56,8 @@ class Language:
     """One step of indentation, where the file does not show its own."""
     grammar: Callable[[], object] | None = None
     """Loads the tree-sitter grammar; raises ImportError where it is not installed."""
+    wants_line_end: bool = False
+    """Its grammar takes a last line without a line end for a mistake."""
     fault: Callable[[str], int | None] | None = None
     """The language's own parser: the line (0-based) at which it gives a text up, None when it takes it."""
     lacking: Callable[[str, Span], tuple[Function, ...]] | None = None
