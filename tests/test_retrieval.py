@@ -12,6 +12,7 @@ from test_session import URI, Bench
 from codegen_lsp.core import Snippet, Trigger
 from codegen_lsp.server import retrieval as retrieval_module
 from codegen_lsp.server.asks import Ask
+from codegen_lsp.server.handlers import did_change_workspace_folders
 from codegen_lsp.server.retrieval import Retrieval, is_better
 from codegen_lsp.settings import Settings
 
@@ -57,7 +58,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> tuple[Bench, FakeIndex]:
     monkeypatch.setattr(retrieval_module, "AFTER_S", 0.01)
     bench, index = Bench(monkeypatch), FakeIndex()
     bench.session.roots = (ROOT,)
-    bench.session.retrieval = Retrieval(lambda root, settings: index, [ROOT])
+    bench.session.retrieval = Retrieval(lambda root, settings: index, lambda: bench.session.roots)
     return bench, index
 
 
@@ -161,6 +162,17 @@ async def test_where_no_index_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outside
     assert not await retrieval.refresh(outside, Settings())
     assert index.asked == []
+
+
+async def test_a_workspace_folder_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, index = opened(monkeypatch)
+    index.says = says(0.9)
+    assert await bench.session.retrieval.refresh(ask_of(bench), Settings())
+    event = {"event": {"added": [{"uri": "file:///other"}], "removed": [{"uri": ROOT}]}}
+    did_change_workspace_folders(bench.session, event)
+    await until(lambda: index.is_closed)
+    assert bench.session.retrieval.snippets(URI) == ()
+    assert not await bench.session.retrieval.refresh(ask_of(bench), Settings())
 
 
 async def test_changed_files_and_changed_settings(monkeypatch: pytest.MonkeyPatch) -> None:

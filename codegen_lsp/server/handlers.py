@@ -91,6 +91,7 @@ def did_change_workspace_folders(session: Session, params: Any) -> None:
     removed = {text_of(field(folder, "uri")) for folder in field(params, "event", "removed") or []}
     kept = tuple(root for root in session.roots if root not in removed)
     session.roots = kept + tuple(uri for uri in added if isinstance(uri, str))
+    session.slots.start(session.retrieval.reset())
 
 
 # Requests

@@ -43,9 +43,10 @@ IndexFactory = Callable[[str, Settings], "Index | None"]
 class Retrieval:
     """The pieces of other files for each document."""
 
-    def __init__(self, factory: IndexFactory, roots: Sequence[str]) -> None:
+    def __init__(self, factory: IndexFactory, roots: Callable[[], Sequence[str]]) -> None:
+        """`roots` gives the workspace folders of now: an editor may change them."""
         self._factory = factory
-        self._roots = [root.rstrip("/") + "/" for root in roots]
+        self._roots = roots
         self._indices: dict[str, Index | None] = {}
         self._shown: dict[str, tuple[Snippet, ...]] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
@@ -118,7 +119,8 @@ class Retrieval:
 
     def _index(self, uri: str, settings: Settings) -> Index | None:
         """The index of the workspace that holds a document, opened on first use."""
-        root = next((root for root in self._roots if uri.startswith(root)), None)
+        folders = (root.rstrip("/") + "/" for root in self._roots())
+        root = next((root for root in folders if uri.startswith(root)), None)
         if root is None or not settings.index:
             return None
         if root not in self._indices:

@@ -70,7 +70,7 @@ class Session:
         """Stops the host of a model folder."""
         self.slots = Slots()
         self.generations = Generations()
-        self.retrieval = Retrieval(index_factory, client.roots)
+        self.retrieval = Retrieval(index_factory, lambda: self.roots)
         self._name = os.urandom(4).hex()
         """Tells our documents from those of the host's other clients, which may have the same names."""
 
