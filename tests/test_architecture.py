@@ -15,7 +15,10 @@ ALLOWED = {
     "pygls": ("server/",),
     "lsprotocol": ("server/",),
     "tree_sitter": ("syntax/",),
-    "tree_sitter_python": ("syntax/",),
+    **{
+        f"tree_sitter_{name}": ("syntax/",)
+        for name in ("bash", "c", "cpp", "go", "java", "javascript", "python", "ruby", "rust", "typescript")
+    },
     "watchfiles": ("index/watch.py",),
     "torch": ("host/", "training/"),
     "transformers": ("host/", "training/"),

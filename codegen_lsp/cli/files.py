@@ -13,14 +13,10 @@ from pathlib import Path
 
 from codegen_lsp.core import Snapshot
 from codegen_lsp.errors import FileError
+from codegen_lsp.syntax.endings import LANGUAGES
 from codegen_lsp.text import LineIndex
 
 MAX_BYTES = 16 << 20
-LANGUAGES = {
-    ".py": "python", ".pyi": "python", ".js": "javascript", ".jsx": "javascriptreact", ".ts": "typescript",
-    ".tsx": "typescriptreact", ".go": "go", ".rs": "rust", ".java": "java", ".c": "c", ".h": "c", ".cpp": "cpp",
-    ".rb": "ruby", ".sh": "shellscript",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

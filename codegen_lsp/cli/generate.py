@@ -8,9 +8,9 @@ import sys
 
 from codegen_lsp.cli.ask import add_model_options, add_sampling_options, open_desk, run_async
 from codegen_lsp.cli.complete import as_json, why_nothing
-from codegen_lsp.cli.files import LANGUAGES
 from codegen_lsp.core import Snapshot
 from codegen_lsp.errors import SettingsError
+from codegen_lsp.syntax.endings import LANGUAGES
 
 COMMENTS = {"python": "# ", "ruby": "# ", "shellscript": "# "}
 """How a comment begins; `// ` in all other languages."""

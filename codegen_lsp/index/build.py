@@ -33,11 +33,6 @@ class Counts:
     removed: int = 0
     unchanged: int = 0
 
-    @property
-    def is_news(self) -> bool:
-        """Whether anything is different now."""
-        return bool(self.added or self.changed or self.removed)
-
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 

@@ -16,14 +16,8 @@ from typing import NamedTuple
 
 from codegen_lsp.index.ignore import NAMES, Rule, is_ignored, rules_of
 from codegen_lsp.settings import Settings
+from codegen_lsp.syntax.endings import LANGUAGES
 
-LANGUAGES = {
-    ".py": "python", ".pyi": "python", ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript",
-    ".jsx": "javascriptreact", ".ts": "typescript", ".mts": "typescript", ".cts": "typescript",
-    ".tsx": "typescriptreact", ".go": "go", ".rs": "rust", ".java": "java", ".c": "c", ".h": "c", ".cc": "cpp",
-    ".cpp": "cpp", ".cxx": "cpp", ".hh": "cpp", ".hpp": "cpp", ".rb": "ruby", ".sh": "shellscript",
-    ".bash": "shellscript",
-}  # fmt: skip
 MAX_BYTES = 1 << 20
 SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "bower_components"})
 MAX_IGNORE_BYTES = 1 << 18

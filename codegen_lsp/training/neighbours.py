@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import functools
 import random
-import re
 import sys
 from collections.abc import Sequence
 
 from codegen_lsp.core import Snippet
+from codegen_lsp.index.rank import similarity
+from codegen_lsp.index.words import word_list
 from codegen_lsp.training.corpus import Document
 
 WINDOW = 10
 """Lines of a piece, and of the text before the cursor that it is compared with."""
 MAX_FILES = 6
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
 def words(text: str) -> frozenset[str]:
-    """Its sub-words in lower case: `readFile_2` has read, file and 2."""
-    return frozenset(sys.intern(word.lower()) for word in _WORD.findall(text))
+    """Its sub-words, as the index finds them."""
+    return frozenset(map(sys.intern, word_list(text)))
 
 
 def neighbours(prefix: str, path: str, others: Sequence[Document], num: int, rng: random.Random) -> tuple[Snippet, ...]:
@@ -38,8 +38,7 @@ def neighbours(prefix: str, path: str, others: Sequence[Document], num: int, rng
 def _best(document: Document, wanted: frozenset[str]) -> Snippet:
     best, best_score = "", 0.0
     for piece, own in _windows(document.text):
-        common = len(own & wanted)
-        score = common / max(1, len(own) + len(wanted) - common)
+        score = similarity(own, wanted)
         if score > best_score:
             best, best_score = piece, score
     return Snippet(document.path, best, "similar", best_score)
