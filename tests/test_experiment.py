@@ -123,6 +123,6 @@ def test_neighbours_are_of_other_files_and_the_most_similar_is_next_to_the_file(
     found = neighbours.neighbours("value = parse_header(first_line)", "own.py", others, 2, random.Random(1))
     assert [snippet.path for snippet in found] == ["near.py"]
     assert found[0].score > 0
-    assert neighbours.words("readFile_2 HTTPServer") == {"read", "file", "2", "http", "server"}
+    assert neighbours.words("readFile_22 HTTPServer") == {"read", "file", "22", "http", "server"}
     assert not neighbours.neighbours("x", "own.py", others[:1], 2, random.Random(1))
     assert json.dumps(found[0].text)
