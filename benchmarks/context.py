@@ -32,7 +32,7 @@ from codegen_lsp import registry
 from codegen_lsp.core import ModelInfo, Snippet
 from codegen_lsp.engine.launch import stop_host
 from codegen_lsp.engine.openai import OpenAIEngine, connect
-from codegen_lsp.index.build import reconcile
+from codegen_lsp.index.build import Builder
 from codegen_lsp.index.sources import SOURCES, Query, pieces
 from codegen_lsp.index.store import Store
 from codegen_lsp.pipeline import complete_text
@@ -86,7 +86,7 @@ def indexed(folder: Path, package: str, documents: Sequence[Mapping[str, Any]]) 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(row["text"], encoding="utf-8", newline="")
     store = Store(folder / "index.sqlite", root)
-    reconcile(store, root)
+    Builder(store, root).reconcile()
     yield store
     store.close()
 

@@ -59,7 +59,7 @@ BELOW = {
 """Room: what of ours it may import, besides itself."""
 
 ASYNC = ("server/", "engine/", "host/", "cli/", "verify/", "index/watch.py", "pipeline.py", "training/")
-THREADS = ("host/", "index/watch.py", "server/stdio.py", "training/", "cli/")
+THREADS = ("host/", "index/watch.py", "index/process.py", "server/stdio.py", "training/", "cli/")
 MAX_FILE, MAX_FUNCTION = 350, 60
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from codegen_lsp.index import files
-from codegen_lsp.index.build import Counts, reconcile, update
+from codegen_lsp.index.build import Builder, Counts
 from codegen_lsp.index.chunks import extents
 from codegen_lsp.index.files import Entry, Rules, read
-from codegen_lsp.index.ignore import is_ignored, rules_of
+from codegen_lsp.index.ignore import is_ignored
 from codegen_lsp.index.imports import imports, module_of
 from codegen_lsp.index.place import only_writer, workspace_of
 from codegen_lsp.index.rank import Piece, ranked
@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(root: Path, tmp_path: Path) -> Iterator[Store]:
     opened = Store(tmp_path / "index.sqlite", root)
-    reconcile(opened, root)
+    Builder(opened, root).reconcile()
     yield opened
     opened.close()
 
@@ -128,6 +128,9 @@ def test_ignore_rules_are_those_of_git(tmp_path: Path) -> None:
     for _ in range(40):
         globs = rng.sample(GLOBS, rng.randint(1, 6))
         inner = rng.sample(GLOBS, rng.randint(0, 2))
+        own = rng.sample(GLOBS, rng.randint(0, 2))
+        (tmp_path / ".git/info").mkdir(exist_ok=True)
+        (tmp_path / files.OWN_RULES).write_text("\n".join(own) + "\n")
         (tmp_path / ".gitignore").write_text("\n".join(globs) + "\n")
         (tmp_path / "a").mkdir(exist_ok=True)
         (tmp_path / "a/.gitignore").write_text("\n".join(inner) + "\n")
@@ -136,12 +139,12 @@ def test_ignore_rules_are_those_of_git(tmp_path: Path) -> None:
             ["git", "-C", tmp_path, "check-ignore", "--stdin", "--no-index"],
             input="\n".join(paths), capture_output=True, text=True, check=False,
         ).stdout.split("\n")  # fmt: skip
-        rules = rules_of("\n".join(globs), "") + rules_of("\n".join(inner), "a")
+        rules = Rules(tmp_path)._rules_in("") + Rules(tmp_path)._rules_in("a")
         for path in paths:
             parts = path.split("/")
-            above = ["/".join(parts[:size]) for size in range(1, len(parts))]
-            own = any(is_ignored(rules, folder, True) for folder in above) or is_ignored(rules, path, False)
-            assert own == (path in said), (path, globs, inner)
+            folders = ["/".join(parts[:size]) for size in range(1, len(parts))]
+            found = any(is_ignored(rules, folder, True) for folder in folders) or is_ignored(rules, path, False)
+            assert found == (path in said), (path, own, globs, inner)
             num_compared += 1
     print(f"{num_compared} paths compared with git")
 
@@ -179,14 +182,14 @@ def test_what_is_never_kept_and_what_is_never_opened(
 
     monkeypatch.setattr("codegen_lsp.index.build.read", noted)
     store = Store(tmp_path / "i.sqlite", root)
-    reconcile(store, root)
+    Builder(store, root).reconcile()
     code = {path for path in TREE if not path.endswith(".txt")}
     assert set(store.stamps()) == code
     assert set(opened) - code == {"blob.py", "made.py", "flat.py", "off.py"}, "only their first bytes can tell"
     for path in NOT_READ:
-        update(store, root, [path])
-    update(
-        store, root, ["link.py", "loop/pkg/use.py", "/etc/passwd.py", "../outside.py", "venv/lib", "", "pkg//use.py"]
+        Builder(store, root).update([path])
+    Builder(store, root).update(
+        ["link.py", "loop/pkg/use.py", "/etc/passwd.py", "../outside.py", "venv/lib", "", "pkg//use.py"]
     )
     assert set(store.stamps()) == code
     store.close()
@@ -230,10 +233,10 @@ def test_a_workspace_that_changes_is_known_as_if_it_were_new(root: Path, tmp_pat
     store = Store(tmp_path / "kept.sqlite", root)
     for step in range(num_steps):
         touched = set(change(root, rng))
-        counts += update(store, root, touched) if step % 3 else reconcile(store, root)
+        counts += Builder(store, root).update(touched) if step % 3 else Builder(store, root).reconcile()
         if step % 3 == 0:
             fresh = Store(tmp_path / f"fresh{step}.sqlite", root)
-            reconcile(fresh, root)
+            Builder(fresh, root).reconcile()
             assert contents(store) == contents(fresh), step
             fresh.close()
     print(f"{num_steps} bursts, {num_steps // 3} comparisons with a fresh index: {counts}")
@@ -277,7 +280,7 @@ def change(root: Path, rng: random.Random) -> Iterator[str]:
 
 def test_an_unchanged_workspace_is_not_read_again(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("codegen_lsp.index.build.read", lambda *_: pytest.fail("read"))
-    assert reconcile(store, root) == Counts(unchanged=5)
+    assert Builder(store, root).reconcile() == Counts(unchanged=5)
 
 
 def test_a_build_that_was_broken_off_goes_on(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,22 +288,22 @@ def test_a_build_that_was_broken_off_goes_on(root: Path, tmp_path: Path, monkeyp
     store = Store(tmp_path / "i.sqlite", root)
 
     def stop(done: int, total: int) -> None:
-        if done == 2:
+        if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reconcile(store, root, progress=stop)
+        Builder(store, root, progress=stop).reconcile()
     assert len(store.stamps()) == 2
-    assert reconcile(store, root) == Counts(added=3, unchanged=2)
+    assert Builder(store, root).reconcile() == Counts(added=3, unchanged=2)
     store.close()
 
 
 def test_an_index_that_is_worn_is_made_anew(store: Store, root: Path) -> None:
     for number in range(1200):
         (root / "pkg/use.py").write_text(f"word = {number}\n")
-        update(store, root, ["pkg/use.py"])
+        Builder(store, root).update(["pkg/use.py"])
     assert store.is_worn
-    reconcile(store, root)
+    Builder(store, root).reconcile()
     assert not store.is_worn
     assert [chunk.path for chunk in store.similar(["precision"], 5)] == ["pkg/shapes.py"]
 
@@ -309,7 +312,7 @@ def test_an_index_that_is_worn_is_made_anew(store: Store, root: Path) -> None:
 def test_what_cannot_be_used_is_made_anew(spoil: str, root: Path, tmp_path: Path) -> None:
     path = tmp_path / "i.sqlite"
     store = Store(path, root)
-    reconcile(store, root)
+    Builder(store, root).reconcile()
     if spoil == "version":
         store._base.execute("PRAGMA user_version = 99")
     store.close()
@@ -326,7 +329,7 @@ def test_what_cannot_be_used_is_made_anew(spoil: str, root: Path, tmp_path: Path
 def test_a_locked_index_is_kept(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "i.sqlite"
     store = Store(path, root)
-    reconcile(store, root)
+    Builder(store, root).reconcile()
 
     def locked(*_: object) -> None:
         raise sqlite3.OperationalError("database is locked")
@@ -381,7 +384,7 @@ def test_open_documents(store: Store) -> None:
 
 def test_its_own_file_and_copies_of_what_is_there_are_not_shown(store: Store, root: Path) -> None:
     write(root, {"pkg/copy.py": TREE["pkg/use.py"]})
-    update(store, root, ["pkg/copy.py"])
+    Builder(store, root).update(["pkg/copy.py"])
     text = TREE["pkg/use.py"]
     assert all(path != "pkg/use.py" for path, _ in found(store, "pkg/use.py", text + "⟦⟧"))
     assert ("pkg/copy.py", "similar") not in found(store, "pkg/use.py", text + "⟦⟧")

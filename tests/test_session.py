@@ -97,6 +97,13 @@ def test_an_answer_extends_the_selected_item(edit: Edit, joined: Edit | None) ->
 PLAIN = Script()
 
 
+class FakeBar:
+    """model.Bar that nobody sees."""
+
+    def tell(self, done: int, total: int) -> None: ...
+    def end(self) -> None: ...
+
+
 class FakeEditor:
     """model.Editor that remembers."""
 
@@ -107,9 +114,9 @@ class FakeEditor:
     def show(self, message: str) -> None:
         self.shown.append(message)
 
-    def begin_progress(self, title: str) -> Callable[[], None]:
+    def begin_progress(self, title: str) -> FakeBar:
         self.bars += 1
-        return lambda: None
+        return FakeBar()
 
     async def apply_edit(self, label: str, edit: dict[str, Any]) -> bool:
         return True

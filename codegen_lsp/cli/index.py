@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codegen_lsp.cli.terminal import Status, paint
 from codegen_lsp.core import Snapshot, Snippet
@@ -17,6 +18,9 @@ from codegen_lsp.errors import FileError
 
 if TYPE_CHECKING:
     from codegen_lsp.index.store import Store
+
+MAX_PROCESSES = 20
+PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 DESCRIPTION = """\
 Read a project's source files, so that `complete` and `explain` can show the model what it needs of them.
@@ -57,30 +61,69 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace, root: Path) -> int:
-    from codegen_lsp.index.build import reconcile
-    from codegen_lsp.index.place import database, only_writer
-    from codegen_lsp.index.store import Store
+    from codegen_lsp.index.place import database
 
-    path, status, began = database(root), Status(), time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        status(f"{done} of {total} files …")
-
-    with only_writer(path) as is_ours:
-        if not is_ours:
-            raise FileError(f"Another process is reading {root} at this moment; ask again when it is done.")
-        with closing(Store(path, root)) as store:
-            counts = reconcile(store, root, progress=progress)
-            store.note("built", str(int(time.time())))
-            status.clear()
-            known = store.counts()
-    took = time.monotonic() - began
+    database(root)  # says what is wrong with the cache folder
+    counts, seconds = _built(root), 0.0
+    if "error" in counts and counts["error"] != "busy":
+        raise FileError(f"{root} cannot be read; the reason is above.")
+    is_kept = "error" in counts
+    if not is_kept:
+        seconds = counts.pop("seconds")
+    with _opened(root) as store:
+        known = store.counts()
     if args.json:
-        print(json.dumps({**vars(counts), **known, "seconds": round(took, 3)}))
+        print(json.dumps({**({"kept": True} if is_kept else counts), **known, "seconds": round(seconds, 3)}))
+    elif is_kept:
+        print(f"{root}: an editor that is open keeps it up to date; {_in_words(known)}")
     else:
-        changes = ", ".join(f"{value} {name}" for name, value in vars(counts).items() if value) or "no files"
-        print(f"{changes} in {took:.1f} s; {_in_words(known)}")
+        changes = ", ".join(f"{value} {name}" for name, value in counts.items() if value) or "no files"
+        print(f"{changes} in {seconds:.1f} s; {_in_words(known)}")
     return 0
+
+
+def _built(root: Path) -> dict[str, Any]:
+    """Have everything looked at by a process of its own: a file that ends it is left out the next time but one."""
+    for _ in range(MAX_PROCESSES):
+        try:
+            return _asked(root, "build")
+        except EOFError:
+            print("codegen-lsp: a file ended the process that read it; going on …", file=sys.stderr)
+    raise FileError(f"{root} cannot be read: its files keep ending the process that reads them.")
+
+
+def _asked(root: Path, method: str) -> dict[str, Any]:
+    """One answer of an index process. Raises EOFError when it ends before."""
+    import subprocess
+
+    status = Status()
+    # -P and cwd: the project must not be able to shadow a module.
+    command = (sys.executable, "-P", "-m", "codegen_lsp.index")
+    search = os.pathsep.join(filter(None, [PACKAGE_ROOT, os.environ.get("PYTHONPATH")]))
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": search},
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        for message in ({"root": str(root)}, {"id": 1, "method": method}):
+            process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            said = json.loads(line)
+            if said.get("method") == "progress":
+                status("{done} of {total} files …".format(**said["params"]))
+            elif said.get("id") == 1:
+                status.clear()
+                process.stdin.close()
+                result: dict[str, Any] = said.get("result") or said
+                return result
+        status.clear()
+    raise EOFError
 
 
 def _status(args: argparse.Namespace, root: Path) -> int:
@@ -122,7 +165,7 @@ def _clear(args: argparse.Namespace, root: Path) -> int:
     path = database(root)
     with only_writer(path) as is_ours:
         if not is_ours:
-            raise FileError(f"Another process is reading {root} at this moment; ask again when it is done.")
+            raise FileError(f"An editor that is open, or another command, keeps the index of {root}; close it first.")
         had_any = path.exists()
         remove_files(path)
     print(

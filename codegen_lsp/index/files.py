@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,8 @@ from codegen_lsp.settings import Settings
 from codegen_lsp.syntax.endings import LANGUAGES
 
 MAX_BYTES = 1 << 20
+OWN_RULES = ".git/info/exclude"
+"""A repository's rules that are not shared; what the others say goes before it."""
 SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "bower_components"})
 MAX_IGNORE_BYTES = 1 << 18
 MAX_MEAN_LINE = 300
@@ -48,11 +50,14 @@ class Rules:
     root: Path
     settings: Settings = field(default_factory=Settings)
 
-    def walk(self, folder: str = "") -> Iterator[Entry]:
-        """The files below a folder of the root, in order of their paths; nothing when the folder itself is excluded."""
+    def walk(self, folder: str = "", entered: Callable[[str], None] = lambda folder: None) -> Iterator[Entry]:
+        """The files below a folder of the root, in order of their paths; nothing when the folder itself is excluded.
+
+        `entered` is told of each folder before its files come.
+        """
         rules = self._above(folder)
         if rules is not None:
-            yield from self._walk(folder, rules)
+            yield from self._walk(folder, rules, entered)
 
     def entry(self, path: str) -> Entry | None:
         """One file, when it is there and may be read."""
@@ -83,7 +88,7 @@ class Rules:
             rules = rules + self._rules_in(path)
         return rules
 
-    def _walk(self, folder: str, rules: list[Rule]) -> Iterator[Entry]:
+    def _walk(self, folder: str, rules: list[Rule], entered: Callable[[str], None]) -> Iterator[Entry]:
         try:
             with os.scandir(self.root / folder) as found:
                 entries = sorted(found, key=lambda each: each.name)
@@ -91,12 +96,13 @@ class Rules:
             return
         if folder and any(each.name == "pyvenv.cfg" for each in entries):
             return
+        entered(folder)
         for each in entries:
             path = f"{folder}/{each.name}" if folder else each.name
             try:
                 if each.is_dir(follow_symlinks=False):
                     if self._may_enter(path, each.name, rules):
-                        yield from self._walk(path, rules + self._rules_in(path))
+                        yield from self._walk(path, rules + self._rules_in(path), entered)
                 elif self._may_read(path, each.name, rules) and each.is_file(follow_symlinks=False):
                     stat = each.stat(follow_symlinks=False)
                     if stat.st_size <= MAX_BYTES:
@@ -115,7 +121,7 @@ class Rules:
 
     def _rules_in(self, folder: str) -> list[Rule]:
         found: list[Rule] = []
-        for name in NAMES:
+        for name in NAMES if folder else (OWN_RULES, *NAMES):
             try:
                 path = self.root / folder / name
                 if not path.is_symlink() and path.stat().st_size <= MAX_IGNORE_BYTES:

@@ -19,6 +19,7 @@ from codegen_lsp.index.chunks import Extent
 from codegen_lsp.index.files import Entry, read
 from codegen_lsp.text import Span
 
+StoreError = sqlite3.Error
 VERSION = 1
 MAX_RARE = 16
 """Words that are searched, the rarest ones."""
@@ -114,12 +115,21 @@ class Store:
         if not has_tables:
             self._base.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             self.note("root", str(self._root))
-        elif self._base.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("broken")
+        elif is_writer and self._base.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("broken")  # who only reads meets it when it gets there
+        self._file = self.path.stat().st_ino
 
     def close(self) -> None:
         """Close the connection."""
         self._base.close()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file is still the one that was opened: another process may have begun anew."""
+        try:
+            return self.path.stat().st_ino == self._file
+        except OSError:
+            return False
 
     # Writing
 

@@ -113,6 +113,7 @@ class App:
         from codegen_lsp import __version__
         from codegen_lsp.server.editor import LspEditor
         from codegen_lsp.server.handlers import register
+        from codegen_lsp.server.indexing import index_factory
         from codegen_lsp.server.protocol import Protocol
         from codegen_lsp.server.session import Session
 
@@ -121,7 +122,9 @@ class App:
         assert isinstance(protocol, Protocol)
         protocol.begin(self._outbox.send, self._end)
         factory = self._engine_factory or default_engine
-        self._session = Session(client, LspEditor(protocol, client), factory, self._options.settings)
+        editor = LspEditor(protocol, client)
+        index = index_factory(editor.begin_progress)
+        self._session = Session(client, editor, factory, self._options.settings, index)
         if self._engine_factory is None:
             self._session.stop_host = stop_host
         register(server, self._session)

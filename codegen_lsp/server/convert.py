@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -87,6 +89,14 @@ def ruled_path(uri: str, roots: Sequence[str]) -> str:
         if uri.startswith("file:") and path.startswith(folder):
             return path[len(folder) :]
     return path if uri.startswith("file:") else path.rsplit("/", 1)[-1]
+
+
+def file_path(uri: str) -> Path | None:
+    """The path of a `file:` URI of this machine."""
+    path = _path(uri)
+    if not uri.startswith("file:") or not path:
+        return None
+    return Path(path.removeprefix("/") if os.name == "nt" else path)
 
 
 def lsp_range(document: Document, span: Span, encoding: Encoding) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from lsprotocol import types
 
 from codegen_lsp.server.convert import field
 from codegen_lsp.server.door import Client
+from codegen_lsp.server.model import Bar
 from codegen_lsp.server.protocol import Protocol
 from codegen_lsp.server.rpc import RpcError
 
@@ -31,16 +32,15 @@ class LspEditor:
         params = {"type": types.MessageType.Warning.value, "message": message}
         self._protocol.tell(types.WINDOW_SHOW_MESSAGE, params)
 
-    def begin_progress(self, title: str) -> Callable[[], None]:
-        """Show that something takes long; returns what ends it. Editors without progress get a line in their log."""
+    def begin_progress(self, title: str) -> Bar:
+        """Show that something takes long. Editors without progress get a line in their log when it begins and ends."""
         if not self._client.has_progress:
-            self._log(title)
-            return lambda: self._log(f"{title} done")
-        over = asyncio.Event()
-        task = asyncio.ensure_future(self._bar(f"codegen-progress-{next(self._tokens)}", title, over))
+            return _LogBar(self._log, title)
+        bar = _ProgressBar(self._protocol, f"codegen-progress-{next(self._tokens)}", title)
+        task = asyncio.ensure_future(bar.show())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return over.set
+        return bar
 
     async def apply_edit(self, label: str, edit: dict[str, Any]) -> bool:
         """Ask the editor to apply an edit; whether it did."""
@@ -63,15 +63,49 @@ class LspEditor:
         params = {"type": types.MessageType.Info.value, "message": message}
         self._protocol.tell(types.WINDOW_LOG_MESSAGE, params)
 
-    async def _bar(self, token: str, title: str, over: asyncio.Event) -> None:
-        """A progress bar until it is over; none, and not a word of it, when the editor refuses the token."""
+
+class _LogBar:
+    """model.Bar of two lines in the editor's log."""
+
+    def __init__(self, log: Callable[[str], None], title: str) -> None:
+        self._log, self._title = log, title
+        log(title)
+
+    def tell(self, done: int, total: int) -> None:
+        """Nothing: a log is not a bar."""
+
+    def end(self) -> None:
+        """Say that it is done."""
+        self._log(f"{self._title} done")
+
+
+class _ProgressBar:
+    """model.Bar of the editor's own."""
+
+    def __init__(self, protocol: Protocol, token: str, title: str) -> None:
+        self._protocol, self._token, self._title = protocol, token, title
+        self._over = asyncio.Event()
+        self._is_shown = False
+
+    def tell(self, done: int, total: int) -> None:
+        """How far it is, in words: a bar that begins without a percentage has none."""
+        if self._is_shown and not self._over.is_set():
+            self._progress({"kind": "report", "message": f"{self._title} {done} of {total}"})
+
+    def end(self) -> None:
+        """Take it away."""
+        self._over.set()
+
+    async def show(self) -> None:
+        """A bar until it is over; none, and not a word of it, when the editor refuses the token."""
         try:
-            await self._protocol.ask(types.WINDOW_WORK_DONE_PROGRESS_CREATE, {"token": token})
+            await self._protocol.ask(types.WINDOW_WORK_DONE_PROGRESS_CREATE, {"token": self._token})
         except RpcError:
             return
-        self._progress(token, {"kind": "begin", "title": "codegen", "message": title})
-        await over.wait()
-        self._progress(token, {"kind": "end"})
+        self._is_shown = True
+        self._progress({"kind": "begin", "title": "codegen", "message": self._title})
+        await self._over.wait()
+        self._progress({"kind": "end"})
 
-    def _progress(self, token: str, value: dict[str, Any]) -> None:
-        self._protocol.tell(types.PROGRESS, {"token": token, "value": value})
+    def _progress(self, value: dict[str, Any]) -> None:
+        self._protocol.tell(types.PROGRESS, {"token": self._token, "value": value})

@@ -29,14 +29,24 @@ RETRY_AFTER_S = 10.0
 """Seconds during which a failure to load is not tried again by itself."""
 
 
+class Bar(Protocol):
+    """Progress that is shown to the user."""
+
+    def tell(self, done: int, total: int) -> None:
+        """How far it is."""
+
+    def end(self) -> None:
+        """Take it away."""
+
+
 class Editor(Protocol):
     """What the session may say to the editor."""
 
     def show(self, message: str) -> None:
         """One sentence to the user."""
 
-    def begin_progress(self, title: str) -> Callable[[], None]:
-        """Show that something takes long; returns what ends it."""
+    def begin_progress(self, title: str) -> Bar:
+        """Show that something takes long."""
 
     async def apply_edit(self, label: str, edit: dict[str, Any]) -> bool:
         """Apply a workspace edit; whether the editor did."""
@@ -124,7 +134,7 @@ class Model:
 
     async def _load(self) -> None:
         self.error = ""
-        bar: list[Callable[[], None]] = []
+        bar: list[Bar] = []
         title = "Loading model…"
         timer = asyncio.get_running_loop().call_later(
             PROGRESS_AFTER_S, lambda: bar.append(self._editor.begin_progress(title))
@@ -137,8 +147,8 @@ class Model:
         finally:
             timer.cancel()
             self._loading = None
-            for end in bar:
-                end()
+            for each in bar:
+                each.end()
 
     async def _open(self) -> Loaded:
         # Imported here: the HTTP client and the tokenizer library would delay the answer to `initialize`.

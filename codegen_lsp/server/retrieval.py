@@ -57,6 +57,10 @@ class Retrieval:
         """What to show with a document, the best first."""
         return self._shown.get(uri, ())
 
+    def open(self, uri: str, settings: Settings) -> None:
+        """A document is open: its workspace may be read, so that it is known when something is asked."""
+        self._index(uri, settings)
+
     def later(self, ask: Ask, settings: Settings, slots: Slots, changed: Callable[[Ask], None]) -> None:
         """Ask the index in the next pause; `changed` is called when other pieces are to be shown."""
         uri = ask.document.uri

@@ -82,6 +82,7 @@ class Session:
         self.documents[uri] = Document(uri, language, version, text)
         if self.settings.refusal(language, ruled_path(uri, self.roots)) is None:
             self.slots.start(self.model.ready(None))  # So that the model is there at the first keystroke.
+            self.retrieval.open(uri, self.settings)
 
     def change(self, uri: str, version: int | None, changes: Sequence[Change]) -> None:
         """Apply the editor's edits; those of a version older than ours are not applied."""
