@@ -33,8 +33,10 @@ from codegen_lsp.core import ModelInfo, Snippet
 from codegen_lsp.engine.launch import stop_host
 from codegen_lsp.engine.openai import OpenAIEngine, connect
 from codegen_lsp.index.build import Builder
-from codegen_lsp.index.sources import SOURCES, Query, pieces
+from codegen_lsp.index.query import Query
+from codegen_lsp.index.sources import SOURCES, pieces
 from codegen_lsp.index.store import Store
+from codegen_lsp.index.view import View
 from codegen_lsp.pipeline import complete_text
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.tokens import FileTokenizer
@@ -97,7 +99,7 @@ def case_of(task: Task, store: Store, chosen: Mapping[str, frozenset[str]]) -> C
     for way, sources in chosen.items():
         began = time.perf_counter()
         query = Query(task.path, task.prefix + task.suffix, len(task.prefix), sources=sources)
-        found = pieces(store, query) if sources else []
+        found = pieces(View(store), query) if sources else []
         ms[way] = (time.perf_counter() - began) * 1000
         shown[way] = tuple(Snippet(each.path, each.text, each.reason, each.score) for each in found)
     return Case(task, shown, ms)

@@ -19,9 +19,11 @@ from codegen_lsp.index.files import Entry, Rules, read
 from codegen_lsp.index.ignore import is_ignored
 from codegen_lsp.index.imports import imports, module_of
 from codegen_lsp.index.place import only_writer, workspace_of
+from codegen_lsp.index.query import Edited, Query
 from codegen_lsp.index.rank import Piece, ranked
-from codegen_lsp.index.sources import SOURCES, Query, pieces, snippets
+from codegen_lsp.index.sources import FAR, SOURCES, pieces, snippets
 from codegen_lsp.index.store import Store
+from codegen_lsp.index.view import MAX_BUFFERS, Buffers, View
 from codegen_lsp.index.words import word_list
 from codegen_lsp.settings import Settings
 from codegen_lsp.text import Span
@@ -357,9 +359,14 @@ def test_the_top_of_a_project(root: Path) -> None:
 # Sources
 
 
-def found(store: Store, path: str, text: str, **more: Any) -> list[tuple[str, str]]:
+def found(
+    store: Store, path: str, text: str, buffers: Mapping[str, str] | None = None, **more: Any
+) -> list[tuple[str, str]]:
     before, _, after = text.partition("⟦⟧")
-    return [(piece.path, piece.reason) for piece in pieces(store, Query(path, before + after, len(before), **more))]
+    view = View(store, Buffers())
+    for name, buffer in (buffers or {}).items():
+        view.buffers.put(name, buffer)
+    return [(piece.path, piece.reason) for piece in pieces(view, Query(path, before + after, len(before), **more))]
 
 
 @pytest.mark.parametrize(
@@ -378,8 +385,66 @@ def test_a_source_finds(store: Store, path: str, text: str, source: str, expecte
 
 
 def test_open_documents(store: Store) -> None:
-    opened = (("b.py", "def brush(colour):\n    return colour\n"), ("a.py", "own\n"))
-    assert found(store, "a.py", "# brush\n⟦⟧", opened=opened, sources=frozenset(["opened"])) == [("b.py", "open")]
+    opened = {"b.py": "def brush(colour):\n    return colour\n", "a.py": "# brush\n"}
+    assert found(store, "a.py", "# brush\n⟦⟧", opened, sources=frozenset(["opened"])) == [("b.py", "open")]
+
+
+def test_a_document_takes_the_place_of_its_file(store: Store) -> None:
+    buffers = {"pkg/shapes.py": "class Round:\n    pass\n\n\ndef unsaved():\n    return 1\n"}
+    only = frozenset(["imported", "defined"])
+    assert found(store, "n.py", "x = unsaved(⟦⟧", buffers, sources=only) == [("pkg/shapes.py", "name near the cursor")]
+    assert found(store, "n.py", "from pkg import Circle\nx = Circle(⟦⟧", buffers, sources=only) == []
+    fresh = {"pkg/new.py": "def fresh(a):\n    return a\n"}
+    asked = "from pkg.new import fresh\nfresh(⟦⟧"
+    assert found(store, "n.py", asked, fresh, sources=only) == [("pkg/new.py", "imported")]
+
+
+def test_few_documents_are_kept() -> None:
+    buffers = Buffers()
+    for number in range(MAX_BUFFERS + 3):
+        buffers.put(f"m{number}.py", "x = 1\n")
+    buffers.put("m3.py", "x = 2\n")
+    buffers.put("large.py", "x = 1\n" * 100_000)
+    buffers.drop("m4.py")
+    assert [path for path, _ in buffers] == [*(f"m{number}.py" for number in range(5, MAX_BUFFERS + 3)), "m3.py"]
+
+
+def test_where_the_user_wrote_last(store: Store) -> None:
+    edited = (Edited("b.py", "def brush(colour):\n"), Edited("a.py", "# brush it\n"))
+    only = frozenset(["edited"])
+    assert found(store, "a.py", "# brush it\n⟦⟧", edited=edited, sources=only) == [("b.py", "edited just now")]
+    far = "# brush it\n" + "x = 1\n" * FAR + "# colour it\n⟦⟧"
+    assert [path for path, _ in found(store, "a.py", far, edited=edited, sources=only)] == ["a.py", "b.py"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Argument missing for parameter in call of `total`", True),
+        ('"pkg.use.total" is not defined', True),
+        ("undefined name ‘total’", True),
+        ("total is wrong", False),
+        ("'nothing_of_ours' is not defined", False),
+    ],
+)
+def test_what_diagnostics_are_about(store: Store, message: str, expected: bool) -> None:
+    shown = found(store, "n.py", "x = 1\n⟦⟧", messages=(message,))
+    assert shown == ([("pkg/use.py", f"diagnostic: {message}")] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"), [("", True), ("# a line that is new\n", True), ("x = 1\n" * 1000, True), (None, False)]
+)
+def test_definitions_of_its_own_file_that_are_far_away(store: Store, before: str | None, expected: bool) -> None:
+    text = "def helper(left, right):\n    return left\n"
+    own = Buffers()
+    own.put("n.py", text + "\n" + "x = 1\n" * FAR)
+    changed = text if before is not None else text.replace("left", "up")
+    now = (before or "") + changed + "\n" + "x = 1\n" * FAR + "y = helper("
+    shown = pieces(View(store, own), Query("n.py", now, len(now), sources=frozenset(["own"])))
+    assert [(each.reason, each.text) for each in shown] == ([("same file", text.rstrip())] if expected else [])
+    near = text + "y = helper("
+    assert not pieces(View(store, own), Query("n.py", near, len(near), sources=frozenset(["own"])))
 
 
 def test_its_own_file_and_copies_of_what_is_there_are_not_shown(store: Store, root: Path) -> None:
@@ -403,13 +468,14 @@ def test_two_reasons_for_one_place_count_together() -> None:
 
 def test_what_comes_over_a_seam_is_checked(store: Store) -> None:
     text = "from pkg import Circle\nx = Circle("
-    found = snippets(store, {"path": "n.py", "text": text, "offset": len(text)})
+    found = snippets(View(store), {"path": "n.py", "text": text, "offset": len(text)})
     assert found[0].keys() == {"path", "text", "reason", "score"}
     assert found[0]["path"] == "pkg/shapes.py"
     for bad in ({}, {"path": "x"}, {"path": "x", "text": "y", "offset": None}):
         with pytest.raises(ValueError, match=r"place|int"):
-            snippets(store, bad)
-    assert set(SOURCES) == {"imported", "defined", "similar", "opened", "counterpart"}
+            snippets(View(store), bad)
+    names = {"imported", "defined", "complained", "own", "similar", "opened", "edited", "counterpart"}
+    assert set(SOURCES) == names
 
 
 def test_queries_never_fail(store: Store) -> None:
@@ -417,7 +483,7 @@ def test_queries_never_fail(store: Store) -> None:
     parts = ["from", "import", "(", ")", ".", "pkg", "Circle", "\n", " ", '"', "*", "é", "as", ",", "\\", "\r", "x.y"]
     for _ in range(300):
         text = "".join(rng.choice(parts) for _ in range(rng.randrange(60)))
-        pieces(store, Query("a/b.py", text, rng.randint(0, len(text))))
+        pieces(View(store), Query("a/b.py", text, rng.randint(0, len(text))))
 
 
 def test_a_file_that_changes_its_kind_while_it_is_read(root: Path) -> None:

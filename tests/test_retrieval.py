@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from lsprotocol import types
 from test_session import URI, Bench
 
 from codegen_lsp.core import Snippet, Trigger
 from codegen_lsp.server import retrieval as retrieval_module
 from codegen_lsp.server.asks import Ask
-from codegen_lsp.server.handlers import did_change_workspace_folders
-from codegen_lsp.server.retrieval import Retrieval, is_better
+from codegen_lsp.server.documents import Change
+from codegen_lsp.server.handlers import code_action, did_change_workspace_folders
+from codegen_lsp.server.retrieval import MAX_EDITED, Retrieval, is_better
 from codegen_lsp.settings import Settings
 
 ROOT = "file:///w"
@@ -29,6 +31,7 @@ class FakeIndex:
         self.gate = asyncio.Event()
         self.gate.set()
         self.is_closed = False
+        self.state = "ready"
 
     async def request(self, method: str, params: Mapping[str, Any]) -> Any:
         self.asked.append({"method": method, **params})
@@ -128,21 +131,45 @@ async def test_who_asks_by_hand_gets_what_the_index_says_now(monkeypatch: pytest
     assert (await bench.suggest(5)).edit, "an index that takes long is not waited for"
 
 
-async def test_other_documents_are_told_and_closed_ones_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_the_user_wrote_is_told_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
     bench, index = opened(monkeypatch)
-    other = f"{ROOT}/pkg/c.py"
-    bench.session.open(other, "python", 1, "def far():\n    return 1\n")
-    ask = bench.session.ask(other, (1, 4), Trigger.AUTOMATIC)
-    assert ask
-    index.says = says(0.9)
-    bench.session.retrieval.later(ask, Settings(), bench.session.slots, lambda ask: None)
-    assert await bench.session.retrieval.refresh(ask_of(bench), Settings())
-    assert index.asked[-1]["opened"] == [{"path": "pkg/c.py", "text": "def far():\n    return 1\n"}]
-    bench.session.close_document(other)
+    session, other = bench.session, f"{ROOT}/pkg/c%20d.py"
+    session.open(other, "python", 1, "def far():\n    return 1\n" + "x = 1\n" * 100)
+    session.change(other, 2, [Change("y", (0, 4), (0, 4)), Change("z", (1, 4), (1, 4))])
+    session.change(other, 3, [Change("a", (50, 0), (50, 0))])
+    session.change(other, 4, [Change("b", (1, 0), (1, 0))])
+    bench.type(4, "q")
+    session.change(other, 5, [Change("x = 1\n")])
+    await session.retrieval.refresh(ask_of(bench), Settings())
+    told = index.asked[-1]["edited"]
+    assert [(each["path"], len(each["text"])) for each in told] == [("a.py", 6), ("pkg/c d.py", 6)]
+    session.change(URI, None, [Change("x = 1\n" * 400)])
+    for line in range(0, 400, 20):
+        session.change(URI, None, [Change("", (line, 0), (line, 0))])
+    await session.retrieval.refresh(ask_of(bench), Settings())
+    assert len(index.asked[-1]["edited"]) == MAX_EDITED
+    session.close_document(other)
+    assert index.told == [("close", {"path": "pkg/c d.py"})]
+    session.close_document(URI)
+    assert session.retrieval._edited == {}
+    assert session.retrieval.snippets(URI) == ()
+
+
+async def test_diagnostics_at_the_cursor_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, index = opened(monkeypatch)
+    params = types.CodeActionParams(
+        types.TextDocumentIdentifier(URI),
+        types.Range(types.Position(0, 4), types.Position(0, 4)),
+        types.CodeActionContext(
+            [
+                types.Diagnostic(types.Range(types.Position(line, 0), types.Position(line, 3)), f"`y{line}` is missing")
+                for line in (0, 7)
+            ]
+        ),
+    )
+    await code_action(bench.session, params)
     await bench.session.retrieval.refresh(ask_of(bench), Settings())
-    assert index.asked[-1]["opened"] == []
-    bench.session.close_document(URI)
-    assert bench.session.retrieval.snippets(URI) == ()
+    assert index.asked[-1]["messages"] == ["`y0` is missing"]
 
 
 @pytest.mark.parametrize("answer", [None, {}, "x"])

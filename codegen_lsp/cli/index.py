@@ -204,11 +204,13 @@ def snippets_at(path: Path, snapshot: Snapshot) -> list[Snippet]:
 
     from codegen_lsp.index.sources import snippets
     from codegen_lsp.index.store import Store
+    from codegen_lsp.index.view import View
 
     try:
         with closing(Store(base, root, is_writer=False)) as store:
             own = path.resolve().relative_to(root).as_posix()
-            found = snippets(store, {"path": own, "text": snapshot.text, "offset": snapshot.offset})
+            params = {"path": own, "text": snapshot.text, "offset": snapshot.offset}
+            found = snippets(View(store), params)
             return [Snippet(**each) for each in found]
     except (sqlite3.Error, OSError) as error:
         print(f"codegen-lsp: the index of {root} is not used ({error}).", file=sys.stderr)

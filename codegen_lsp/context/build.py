@@ -48,9 +48,11 @@ def build(
     room = budget - count_tokens(suffix.text)
     prefix, lost = (before, 0) if fits else _tight_prefix(snapshot, intent, tree, room, count_tokens)
     missing = len(snapshot.text) - target.end - len(after) + suffix.dropped
+    seen = [one for one in chosen if one.path == snapshot.path and (one.text in prefix or one.text in suffix.text)]
+    chosen = tuple(one for one in chosen if one not in seen)
     dropped = [f"{lost} characters before the cursor"] if lost else []
     dropped += [f"{missing} characters behind the cursor"] if suffix.dropped else []
-    dropped += [f"snippet {one.path}" for one in snippets if one not in chosen]
+    dropped += [f"snippet {one.path}" for one in snippets if one not in chosen and one not in seen]
     return Context(snapshot.path, snapshot.language, prefix, suffix.text, chosen, tuple(dropped))
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from codegen_lsp.index.ignore import NAMES, Rule, is_ignored, rules_of
 from codegen_lsp.settings import Settings
@@ -142,9 +142,7 @@ class Content(NamedTuple):
 def read(root: Path, entry: Entry) -> Content | None:
     """A file's text; None when it is gone, has grown too large, is no text, was written by a program, or says so."""
     try:
-        # Not through a link that took the file's place, and not for ever from a pipe.
-        number = os.open(root / entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(number, "rb") as file:
+        with _opened(root, entry) as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError):
         return None
@@ -154,4 +152,24 @@ def read(root: Path, entry: Entry) -> Content | None:
         return None
     if len(raw) > MAX_MEAN_LINE * (raw.count(b"\n") + 1):
         return None
-    return Content(raw.decode("utf-8-sig", errors="replace"), hashlib.sha256(raw).hexdigest()[:24])
+    return Content(_decoded(raw), hashlib.sha256(raw).hexdigest()[:24])
+
+
+def text_of(root: Path, entry: Entry) -> str | None:
+    """The text of a file that was read before; None when it is not as `entry` says any more."""
+    try:
+        with _opened(root, entry) as file:
+            found = os.fstat(file.fileno())
+            is_same = (found.st_size, found.st_mtime_ns) == (entry.size, entry.mtime_ns)
+            return _decoded(file.read(MAX_BYTES + 1)) if is_same else None
+    except (OSError, ValueError):
+        return None
+
+
+def _opened(root: Path, entry: Entry) -> BinaryIO:
+    # Not through a link that took the file's place, and not for ever from a pipe.
+    return os.fdopen(os.open(f"{root}/{entry.path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8-sig", errors="replace")

@@ -24,6 +24,7 @@ from codegen_lsp.index.files import Rules
 from codegen_lsp.index.place import database
 from codegen_lsp.index.sources import snippets
 from codegen_lsp.index.store import Store, StoreError
+from codegen_lsp.index.view import Buffers, View
 from codegen_lsp.index.writer import Writer, writer
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,9 @@ class Process:
         self._try_at = 0.0
         self._told_at = 0.0
         self._num_told = 0
+        self._buffers = Buffers()
+        self._unread: dict[str, str] = {}
+        """Documents as they were asked about last, until there is time to read them."""
         self._builds: list[object] = []
         """Requests for a look at everything that wait for its end."""
 
@@ -122,6 +126,14 @@ class Process:
             self._handle(self._events.get(timeout=wait_s) if wait_s else self._events.get_nowait())
             while True:
                 self._handle(self._events.get_nowait())
+        self._read_documents()
+
+    def _read_documents(self) -> None:
+        """Read what was asked about, after the answer: it costs more than one may take."""
+        while self._unread:
+            path, text = self._unread.popitem()
+            with deadline():
+                self._buffers.put(path, text)
 
     def _handle(self, event: Event) -> None:
         if event == b"":
@@ -148,7 +160,14 @@ class Process:
 
     def snippets(self, params: Mapping[str, Any], _: object) -> Any:
         """The best pieces for a place in a document."""
-        return snippets(self._store, params)
+        found = snippets(View(self._store, self._buffers), params)
+        self._unread[params["path"]] = params["text"]
+        return found
+
+    def close(self, params: Mapping[str, Any], _: object) -> None:
+        """A document is closed."""
+        self._unread.pop(params["path"], None)
+        self._buffers.drop(params["path"])
 
     def touch(self, params: Mapping[str, Any], _: object) -> None:
         """Paths that may have changed."""
@@ -189,6 +208,7 @@ METHODS: Mapping[str, Callable[[Process, Mapping[str, Any], object], Any]] = {
     "snippets": Process.snippets,
     "touch": Process.touch,
     "build": Process.build,
+    "close": Process.close,
     "status": Process.status,
 }
 

@@ -5,97 +5,48 @@ The document itself is what the editor has, never what is on disk.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from codegen_lsp.core import Definition
-from codegen_lsp.index.imports import imports
+from codegen_lsp.index.query import NEAR_LINES, Query
 from codegen_lsp.index.rank import COPY, MAX_PIECES, Piece, ranked, similarity
-from codegen_lsp.index.store import Store
+from codegen_lsp.index.view import View
 from codegen_lsp.index.words import word_list
 from codegen_lsp.text import Span
 
-NEAR_LINES = 10
-"""Lines before the cursor that say what is being written, as long as the pieces that they are compared with."""
-NEAR_AFTER = 3
 MAX_CHARS = 800
 """Of a piece: what the bundled model was trained with."""
-MAX_NAMES = 40
 MOST_MEANINGS = 3
 """A name that is defined more often says nothing of which one is meant."""
 NUM_SIMILAR = 24
+NUM_OPENED = 4
+"""Pieces of open documents."""
 MAX_HOPS = 2
 """Files that hand a name on, as packages do."""
-
-_NAME = re.compile(r"[^\W\d]\w{2,}")
-_DOTTED = re.compile(r"([^\W\d]\w*)\s*\.\s*([^\W\d]\w*)")
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is being written where."""
-
-    path: str
-    text: str
-    """The document as the editor has it."""
-    offset: int
-    opened: tuple[tuple[str, str], ...] = ()
-    """(path, text around the cursor there) of the other documents in the editor."""
-    sources: frozenset[str] = field(default_factory=lambda: frozenset(SOURCES))
-
-    @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Query:
-        """From what came over the seam. Raises KeyError, TypeError or ValueError."""
-        opened = tuple((str(each["path"]), str(each["text"])) for each in params.get("opened") or ())
-        chosen = frozenset(params.get("sources") or SOURCES)
-        return cls(str(params["path"]), str(params["text"]), int(params["offset"]), opened, chosen)
-
-    @cached_property
-    def near(self) -> str:
-        """The lines around the cursor."""
-        before = self.text[: self.offset].splitlines(keepends=True)[-NEAR_LINES:]
-        after = self.text[self.offset : self.offset + 1000].splitlines(keepends=True)[: NEAR_AFTER + 1]
-        return "".join((*before, *after))
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """Their words."""
-        return frozenset(word_list(self.near))
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Names near the cursor, the nearest first."""
-        before = "".join(self.text[: self.offset].splitlines(keepends=True)[-NEAR_LINES:])
-        after = self.near[len(before) :]
-        found = [*reversed(_NAME.findall(before)), *_NAME.findall(after)]
-        return list(dict.fromkeys(found))[:MAX_NAMES]
-
-    @cached_property
-    def imported(self) -> dict[str, tuple[str, str]]:
-        """What each imported name stands for: (module, name in it, "" for the module itself)."""
-        return {name: (module, there) for name, module, there in imports(self.text, self.path)}
+FAR = 1500
+"""Characters from the cursor that a model is shown anyway."""
 
 
-def snippets(store: Store, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+def snippets(view: View, params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The best pieces for a place, best first, as dicts of core.Snippet's fields. Raises ValueError for bad params."""
-    try:
-        query = Query.of(params)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a place in a document ({error})") from error
     return [
         {"path": piece.path, "text": piece.text, "reason": piece.reason, "score": round(piece.score, 3)}
-        for piece in pieces(store, query)
+        for piece in pieces(view, Query.of(params))
     ]
 
 
-def pieces(store: Store, query: Query, most: int = MAX_PIECES) -> list[Piece]:
+def pieces(view: View, query: Query, most: int = MAX_PIECES) -> list[Piece]:
     """The best pieces for a query, best first."""
-    found = [piece for name, source in SOURCES.items() if name in query.sources for piece in source(store, query)]
-    return ranked([piece for piece in found if not _is_copy(piece, query)], most)
+    return ranked(candidates(view, query), most)
+
+
+def candidates(view: View, query: Query) -> list[Piece]:
+    """What all sources find, less near copies of what is around the cursor."""
+    chosen = SOURCES.keys() if query.sources is None else query.sources
+    found = [piece for name, source in SOURCES.items() if name in chosen for piece in source(view, query)]
+    return [piece for piece in found if not _is_copy(piece, query)]
 
 
 def _is_copy(piece: Piece, query: Query) -> bool:
@@ -105,59 +56,92 @@ def _is_copy(piece: Piece, query: Query) -> bool:
 # Definitions
 
 
-def imported(store: Store, query: Query) -> Iterator[Piece]:
+def imported(view: View, query: Query) -> Iterator[Piece]:
     """Definitions of names near the cursor that the file imports."""
-    attributes = dict(_DOTTED.findall(query.near))
     for rank, name in enumerate(query.names):
         if name not in query.imported:
             continue
         module, own = query.imported[name]
-        modules = store.files_of(f"{module}.{own}") if own else store.files_of(module)
+        modules = view.files_of(f"{module}.{own}") if own else view.files_of(module)
         # A module is written with a dot and what is meant of it.
-        wanted = attributes.get(name, "") if modules else own
-        for path in (modules or store.files_of(module))[:2]:
+        wanted = query.attributes.get(name, "") if modules else own
+        for path in (modules or view.files_of(module))[:2]:
             if path != query.path:
-                yield from _of_file(store, path, wanted, _nearness(rank))
+                yield from _of_file(view, path, wanted, _nearness(rank))
 
 
-def defined(store: Store, query: Query) -> Iterator[Piece]:
+def defined(view: View, query: Query) -> Iterator[Piece]:
     """Definitions in the workspace of names near the cursor, where there are few of that name."""
     names = [name for name in query.names if name not in query.imported]
+    for rank, _, meanings in _meanings(view, query, names):
+        for each in meanings:
+            yield from _shown(view, each, "name near the cursor", 0.7 * _nearness(rank) / len(meanings))
+
+
+def complained(view: View, query: Query) -> Iterator[Piece]:
+    """Definitions of what diagnostics at the cursor are about."""
+    for _, name, meanings in _meanings(view, query, list(query.complained)):
+        for each in meanings:
+            yield from _shown(view, each, f"diagnostic: {query.complained[name]}", 0.9 / len(meanings))
+
+
+def own(view: View, query: Query) -> Iterator[Piece]:
+    """Definitions of the file itself that are named near the cursor, and too far away to be seen."""
+    buffer = view.buffers.get(query.path)
+    text = buffer.text if buffer else view.text(query.path)
+    if text is None or len(query.text) <= FAR:
+        return
+    ranks = {name: rank for rank, name in enumerate(query.names)}
+    for each in view.in_file(query.path):
+        if each.name in ranks and (span := _moved(each.span, text, query)) is not None:
+            face = _face(view, each, each.span.of(text))
+            yield Piece(query.path, span, face, "same file", 0.6 * _nearness(ranks[each.name]))
+
+
+def _moved(span: Span, text: str, query: Query) -> Span | None:
+    """Where a definition of an older text is now; None when it has changed, or is near the cursor."""
+    found = span.of(text)
+    start = span.start if query.text.startswith(found, span.start) else query.text.find(found)
+    is_near = query.offset - FAR - len(found) <= start <= query.offset + FAR // 2
+    return None if start < 0 or is_near else Span(start, start + len(found))
+
+
+def _meanings(view: View, query: Query, names: list[str]) -> Iterator[tuple[int, str, list[Definition]]]:
+    """(rank, name, definitions in other files) of names that mean something definite."""
     found: dict[str, list[Definition]] = {}
-    for each in store.named(names, MOST_MEANINGS + 1):
+    for each in view.named(names, MOST_MEANINGS + 1):
         found.setdefault(each.name, []).append(each)
     for rank, name in enumerate(names):
         meanings = [each for each in found.get(name, ()) if each.path != query.path]
-        if 0 < len(found.get(name, ())) <= MOST_MEANINGS:
-            for each in meanings:
-                yield from _shown(store, each, "name near the cursor", 0.7 * _nearness(rank) / len(meanings))
+        if meanings and len(found[name]) <= MOST_MEANINGS:
+            yield rank, name, meanings
 
 
-def _of_file(store: Store, path: str, name: str, score: float, hops: int = MAX_HOPS) -> Iterator[Piece]:
+def _of_file(view: View, path: str, name: str, score: float, hops: int = MAX_HOPS) -> Iterator[Piece]:
     """A name's definition in a file, or in the one that it is handed on from."""
-    found = [each for each in store.in_file(path) if each.name == name and not each.parent]
+    found = [each for each in view.in_file(path) if each.name == name and not each.parent]
     for each in found:
-        yield from _shown(store, each, "imported", score)
+        yield from _shown(view, each, "imported", score)
     if not found and hops:
-        for module, there in store.imports_of(path):
+        for module, there in view.imports_of(path):
             if there == name:
-                for other in _files(store, module, there)[:1]:
-                    yield from _of_file(store, other, name, score, hops - 1)
+                for other in _files(view, module, there)[:1]:
+                    yield from _of_file(view, other, name, score, hops - 1)
 
 
-def _shown(store: Store, definition: Definition, reason: str, score: float) -> Iterator[Piece]:
-    text = store.text(definition.path)
+def _shown(view: View, definition: Definition, reason: str, score: float) -> Iterator[Piece]:
+    text = view.text(definition.path)
     if text is not None:
-        yield Piece(definition.path, definition.span, _face(store, definition, text), reason, score)
+        face = _face(view, definition, definition.span.of(text))
+        yield Piece(definition.path, definition.span, face, reason, score)
 
 
-def _face(store: Store, definition: Definition, text: str) -> str:
+def _face(view: View, definition: Definition, whole: str) -> str:
     """What a reader has to know of a definition: all of a short one, the members' headers of a class."""
-    whole = definition.span.of(text)
     if len(whole) <= MAX_CHARS:
         return whole
     if definition.kind == "class":
-        members = [each for each in store.in_file(definition.path) if each.parent == definition.name]
+        members = [each for each in view.in_file(definition.path) if each.parent == definition.name]
         lines = [each.signature for each in members]
         return _cut("\n    ".join((definition.signature, *lines)))
     return _cut(whole)
@@ -170,9 +154,9 @@ def _cut(text: str) -> str:
     return text[: text.rfind("\n", 0, MAX_CHARS) + 1].rstrip() or text[:MAX_CHARS]
 
 
-def _files(store: Store, module: str, name: str) -> list[str]:
+def _files(view: View, module: str, name: str) -> list[str]:
     """Files that may define a name of a module; the name may be a module, too."""
-    return (store.files_of(f"{module}.{name}") if name else []) or store.files_of(module)
+    return (view.files_of(f"{module}.{name}") if name else []) or view.files_of(module)
 
 
 def _nearness(rank: int) -> float:
@@ -182,29 +166,46 @@ def _nearness(rank: int) -> float:
 # Text
 
 
-def similar(store: Store, query: Query) -> Iterator[Piece]:
+def similar(view: View, query: Query) -> Iterator[Piece]:
     """Pieces of other files that use the same words, and what comes after them: RepoCoder (Zhang et al. 2023)."""
-    for chunk in store.similar(sorted(query.words), NUM_SIMILAR, exclude=query.path):
-        text = store.text(chunk.path)
+    for chunk in view.similar(sorted(query.words), NUM_SIMILAR, query.path):
+        text = view.text(chunk.path)
         if text is not None:
             yield _like(query, chunk.path, text, Span(chunk.start, chunk.end), "similar")
 
 
-def opened(store: Store, query: Query) -> Iterator[Piece]:
-    """Where the user is in the other open documents."""
-    for path, text in query.opened:
-        if path != query.path:
-            piece = _like(query, path, text, Span(0, len(text)), "open")
-            yield Piece(piece.path, piece.span, piece.text, piece.reason, 0.1 + piece.score)
+def opened(view: View, query: Query) -> Iterator[Piece]:
+    """The same of the documents that are open: what the user looks at belongs together."""
+    found = [
+        (similarity(words, query.words), path, buffer.text, span)
+        for path, buffer in view.buffers
+        if path != query.path
+        for span, words in buffer.windows
+    ]
+    for score, path, text, span in sorted(found, key=lambda each: (-each[0], each[1], each[3].start))[:NUM_OPENED]:
+        if score > 0:
+            piece = _like(query, path, text, span, "open")
+            yield Piece(piece.path, piece.span, piece.text, piece.reason, min(0.99, 0.05 + piece.score))
 
 
-def counterpart(store: Store, query: Query) -> Iterator[Piece]:
+def edited(view: View, query: Query) -> Iterator[Piece]:
+    """Where the user wrote last, in this document and in others."""
+    for age, (path, text) in enumerate(query.edited):
+        known = query.text if path == query.path else view.text(path)
+        start = known.find(text) if known else -1
+        score = similarity(frozenset(word_list(text)), query.words)
+        span = Span(max(0, start), max(0, start) + len(text))
+        if path != query.path or not -FAR // 2 < query.offset - span.start < FAR:
+            yield Piece(path, span, text, "edited just now", min(0.99, 0.15 / (1 + age) + score))
+
+
+def counterpart(view: View, query: Query) -> Iterator[Piece]:
     """What a test file tests, or how a file is tested."""
-    for path in _counterparts(store, query.path):
-        names = set(query.names)
-        for each in store.in_file(path):
+    names = set(query.names)
+    for path in _counterparts(view, query.path):
+        for each in view.in_file(path):
             if each.name in names or each.name.removeprefix("test_") in names:
-                yield from _shown(store, each, "counterpart", 0.6)
+                yield from _shown(view, each, "counterpart", 0.6)
 
 
 def _like(query: Query, path: str, text: str, span: Span, reason: str) -> Piece:
@@ -219,18 +220,21 @@ def _like(query: Query, path: str, text: str, span: Span, reason: str) -> Piece:
     return Piece(path, Span(span.start, end), text[span.start : end], reason, score)
 
 
-def _counterparts(store: Store, path: str) -> list[str]:
+def _counterparts(view: View, path: str) -> list[str]:
     name = PurePosixPath(path)
     stem = name.stem.removeprefix("test_").removesuffix("_test")
     other = stem if stem != name.stem else f"test_{stem}"
-    return [found for found in store.files_of(other) if found != path][:2]
+    return [found for found in view.files_of(other) if found != path][:2]
 
 
-SOURCES: Mapping[str, Callable[[Store, Query], Iterator[Piece]]] = {
+SOURCES: Mapping[str, Callable[[View, Query], Iterable[Piece]]] = {
     "imported": imported,
     "defined": defined,
+    "complained": complained,
+    "own": own,
     "similar": similar,
     "opened": opened,
+    "edited": edited,
     "counterpart": counterpart,
 }
 """By name; a benchmark leaves one out."""

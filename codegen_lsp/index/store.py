@@ -8,6 +8,7 @@ and when too many are gone everything is made anew.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from typing import NamedTuple
 
 from codegen_lsp.core import Definition
 from codegen_lsp.index.chunks import Extent
-from codegen_lsp.index.files import Entry, read
+from codegen_lsp.index.files import Entry, text_of
 from codegen_lsp.text import Span
 
 StoreError = sqlite3.Error
-VERSION = 1
+VERSION = 2
 MAX_RARE = 16
 """Words that are searched, the rarest ones."""
 MAX_POSTINGS = 4000
@@ -47,7 +48,7 @@ CREATE TABLE chunks (
     line INTEGER NOT NULL);
 CREATE INDEX chunks_file ON chunks (file);
 CREATE VIRTUAL TABLE places USING fts5 (words, content='', tokenize="unicode61 remove_diacritics 0");
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab (places, row);
+CREATE TABLE frequencies (word TEXT PRIMARY KEY, num INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -90,6 +91,8 @@ class Store:
     def __init__(self, path: Path, root: Path, *, is_writer: bool = True) -> None:
         """Raises OSError or sqlite3.Error when there is none to be had."""
         self.path, self._root = path, root
+        self._counted: Counter[str] = Counter()
+        """In how many pieces words are that were put and not written yet."""
         try:
             self._open(is_writer)
         except sqlite3.OperationalError:
@@ -139,8 +142,10 @@ class Store:
         self._base.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._write_counts()
         except BaseException:
             self._base.execute("ROLLBACK")
+            self._counted.clear()
             raise
         self._base.execute("COMMIT")
 
@@ -168,6 +173,15 @@ class Store:
             columns = "(file, start, stop, line)"
             number = self._base.execute(f"INSERT INTO chunks {columns} VALUES (?, ?, ?, ?)", (file, *extent)).lastrowid
             self._base.execute("INSERT INTO places (rowid, words) VALUES (?, ?)", (number, words))
+            self._counted.update(set(words.split()))
+
+    def _write_counts(self) -> None:
+        """FTS5 can say in how many pieces a word is, too, but reads all of them to find out."""
+        self._base.executemany(
+            "INSERT INTO frequencies VALUES (?, ?) ON CONFLICT DO UPDATE SET num = num + excluded.num",
+            sorted(self._counted.items()),
+        )
+        self._counted.clear()
 
     def stamp(self, entry: Entry) -> None:
         """A file that was written again with what it held before."""
@@ -185,7 +199,7 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.batch():
-            for name in (*TABLES, "files"):
+            for name in (*TABLES, "files", "frequencies"):
                 self._base.execute(f"DELETE FROM {name}")
             self._base.execute("INSERT INTO places (places) VALUES ('delete-all')")
             self._base.execute("DELETE FROM sqlite_sequence")
@@ -262,17 +276,14 @@ class Store:
 
     def text(self, path: str) -> str | None:
         """A file's text; None when it is not known, or not as it was any more."""
-        row = self._base.execute("SELECT size, mtime, digest FROM files WHERE path = ?", (path,)).fetchone()
-        if row is None:
-            return None
-        content = read(self._root, Entry(path, row[0], row[1]))
-        return content.text if content is not None and content.digest == row[2] else None
+        row = self._base.execute("SELECT size, mtime FROM files WHERE path = ?", (path,)).fetchone()
+        return text_of(self._root, Entry(path, *row)) if row else None
 
     def _rare(self, words: Sequence[str]) -> list[str]:
         """The rarest of some words, as many as can be looked at."""
         unique = sorted({word for word in words if word.isalnum()})
         marks = ", ".join("?" * len(unique))
-        query = f"SELECT term, doc FROM vocabulary WHERE term IN ({marks}) ORDER BY doc, term"
+        query = f"SELECT word, num FROM frequencies WHERE word IN ({marks}) ORDER BY num, word"
         found, left = list[str](), MAX_POSTINGS
         for word, num in self._base.execute(query, unique):
             left -= num

@@ -56,6 +56,10 @@ class Document:
         """Of the UTF-8 text (lone surrogates as three bytes each)."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def around(self, line: int, num: int) -> str:
+        """A line with so many before and after it."""
+        return "".join(self._lines[max(0, line - num) : line + num + 1])
+
     def update(self, version: int, changes: Sequence[Change], encoding: Encoding) -> None:
         """Apply changes in order, each to the result of the one before."""
         for change in changes:

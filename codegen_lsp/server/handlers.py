@@ -138,6 +138,7 @@ async def code_action(session: Session, params: types.CodeActionParams) -> list[
     if only and not any(str(kind) == ACTION_KIND or ACTION_KIND.startswith(f"{kind}.") for kind in only):
         return []
     uri, position = params.text_document.uri, _position(params.range.end)
+    session.retrieval.complained(uri, [(each.range.start.line, each.message) for each in params.context.diagnostics])
     if (here := session.ask(uri, position, Trigger.AUTOMATIC)) is not None:
         session.warm(here)  # Editors ask for actions wherever the cursor comes to rest.
     found = session.order_at(uri, position)

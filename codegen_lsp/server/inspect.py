@@ -24,6 +24,7 @@ def status(session: Session) -> dict[str, Any]:
         "format": info.format if info else None,
         "error": session.model.error or None,
         "accepted": session.num_accepted,
+        "index": session.retrieval.states(),
     }
 
 

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from codegen_lsp.core import Snippet
 from codegen_lsp.server.asks import Ask
+from codegen_lsp.server.convert import ruled_path, shown_path
+from codegen_lsp.server.documents import Document
 from codegen_lsp.server.slots import Slots
 from codegen_lsp.settings import Settings
 
@@ -25,11 +27,17 @@ MARGIN = 0.25
 """Scores are 0 to 1: by so much together new pieces have to be better than those that are shown."""
 MAX_TEXT = 400_000
 """Characters of a document beyond which the index is not asked."""
-MAX_OPENED, OPENED_CHARS = 5, 800
+MAX_EDITED = 8
+"""Places where the user wrote last that are told."""
+EDITED_LINES = 5
+"""Lines of them before and after."""
 
 
 class Index(Protocol):
     """One workspace's index; None is the answer of one that is not there (yet)."""
+
+    state: str
+    """How it is, in words."""
 
     async def request(self, method: str, params: Mapping[str, Any]) -> Any: ...
     def notify(self, method: str, params: Mapping[str, Any]) -> None: ...
@@ -50,8 +58,10 @@ class Retrieval:
         self._indices: dict[str, Index | None] = {}
         self._shown: dict[str, tuple[Snippet, ...]] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
-        self._places: dict[str, tuple[str, str]] = {}
-        """(path, text around the cursor) of the documents that were written in, the latest last."""
+        self._edited: dict[tuple[str, int], tuple[Document, int]] = {}
+        """(document, line) of where the user wrote, by document and part of it, the latest last."""
+        self._messages: dict[str, tuple[tuple[int, str], ...]] = {}
+        """(line, message) of the diagnostics that an editor showed us of a document."""
 
     def snippets(self, uri: str) -> tuple[Snippet, ...]:
         """What to show with a document, the best first."""
@@ -68,8 +78,6 @@ class Retrieval:
             timer.cancel()
         if self._index(uri, settings) is None:
             return
-        self._places.pop(uri, None)
-        self._places[uri] = ask.snapshot.path, _around(ask.snapshot.text, ask.snapshot.offset)
 
         async def work() -> None:
             if await self.refresh(ask, settings) and ask.is_current:
@@ -83,12 +91,12 @@ class Retrieval:
         index = self._index(uri, settings)
         if index is None or len(snapshot.text) > MAX_TEXT:
             return False
-        others = [place for other, place in self._places.items() if other != uri][-MAX_OPENED:]
         params = {
             "path": snapshot.path,
             "text": snapshot.text,
             "offset": snapshot.offset,
-            "opened": [{"path": path, "text": text} for path, text in others],
+            "edited": [found for place in reversed(self._edited.values()) if (found := self._around(*place))["text"]],
+            "messages": self._complaints(ask),
         }
         found = await index.request("snippets", params)
         if not isinstance(found, list):
@@ -99,17 +107,37 @@ class Retrieval:
             return True
         return False
 
+    def wrote(self, document: Document, line: int) -> None:
+        """The user wrote in a line: what is there may matter elsewhere."""
+        key = document.uri, line // (2 * EDITED_LINES)
+        self._edited.pop(key, None)
+        self._edited[key] = document, line
+        if len(self._edited) > MAX_EDITED:
+            del self._edited[next(iter(self._edited))]
+
+    def complained(self, uri: str, messages: Sequence[tuple[int, str]]) -> None:
+        """(line, message) of diagnostics that the editor shows at the cursor."""
+        self._messages[uri] = tuple(messages)[:MAX_EDITED]
+
+    def states(self) -> dict[str, str]:
+        """How each workspace's index is, in words."""
+        return {root: index.state if index else "none" for root, index in self._indices.items()}
+
     def forget(self, uri: str) -> None:
         """A document is closed."""
         self._shown.pop(uri, None)
-        self._places.pop(uri, None)
+        self._messages.pop(uri, None)
+        self._edited = {key: place for key, place in self._edited.items() if key[0] != uri}
+        for root, index in self._indices.items():
+            if index is not None and uri.startswith(root):
+                index.notify("close", {"path": ruled_path(uri, (root,))})
         if timer := self._waiting.pop(uri, None):
             timer.cancel()
 
     def touched(self, uris: Sequence[str]) -> None:
         """The editor says that files have changed."""
         for root, index in self._indices.items():
-            mine = [uri.removeprefix(root) for uri in uris if uri.startswith(root)]
+            mine = [ruled_path(uri, (root,)) for uri in uris if uri.startswith(root)]
             if index is not None and mine:
                 index.notify("touch", {"paths": mine})
 
@@ -121,6 +149,16 @@ class Retrieval:
             timer.cancel()
         await asyncio.gather(*(index.close() for index in indices.values() if index is not None))
 
+    def _around(self, document: Document, line: int) -> dict[str, str]:
+        """Whole lines around one, as they are now."""
+        text = document.around(line, EDITED_LINES)
+        return {"path": shown_path(ruled_path(document.uri, self._roots())), "text": text}
+
+    def _complaints(self, ask: Ask) -> list[str]:
+        """What diagnostics say of the lines at the cursor."""
+        line = ask.snapshot.text.count("\n", 0, ask.snapshot.offset)
+        return [message for at, message in self._messages.get(ask.document.uri, ()) if abs(at - line) <= 1]
+
     def _index(self, uri: str, settings: Settings) -> Index | None:
         """The index of the workspace that holds a document, opened on first use."""
         folders = (root.rstrip("/") + "/" for root in self._roots())
@@ -130,13 +168,6 @@ class Retrieval:
         if root not in self._indices:
             self._indices[root] = self._factory(root, settings)
         return self._indices[root]
-
-
-def _around(text: str, offset: int) -> str:
-    """Whole lines around a place."""
-    start = text.rfind("\n", 0, max(0, offset - OPENED_CHARS)) + 1
-    end = text.find("\n", offset + OPENED_CHARS // 4)
-    return text[start : end if end >= 0 else len(text)]
 
 
 def is_better(new: Sequence[Snippet], shown: Sequence[Snippet]) -> bool:

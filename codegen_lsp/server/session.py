@@ -94,6 +94,8 @@ class Session:
             logger.warning("version %d is older than %d: change ignored", version, document.version)
             return
         document.update(document.version + 1 if version is None else version, changes, self.client.encoding)
+        if changes and changes[-1].start is not None:
+            self.retrieval.wrote(document, changes[-1].start[0])
 
     def close_document(self, uri: str) -> None:
         """Forget a document; what is still running for it is dropped."""

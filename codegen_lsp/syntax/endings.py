@@ -7,3 +7,9 @@ LANGUAGES = {
     ".cpp": "cpp", ".cxx": "cpp", ".hh": "cpp", ".hpp": "cpp", ".rb": "ruby", ".sh": "shellscript",
     ".bash": "shellscript",
 }  # fmt: skip
+
+
+def language_at(path: str) -> str:
+    """The language id of a path; "" when its ending says nothing."""
+    name = path.rpartition("/")[2]
+    return LANGUAGES.get(f".{name.rpartition('.')[2]}", "") if "." in name else ""
