@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-_FROM = re.compile(r"^[ \t]*from\s+(\.*[\w.]*)\s+import\s+(\([^)]*\)|[^\r\n(]+)", re.MULTILINE)
+_FROM = re.compile(r"^[ \t]*from[ \t]++([\w.]*+)[ \t]++import\b[ \t]*+(\([^)]{0,20000}\)|[^\r\n(]+)", re.MULTILINE)
 _COMMENT = re.compile(r"#[^\r\n]*")
 _IMPORT = re.compile(r"^[ \t]*import\s+([\w., \t]+)", re.MULTILINE)
 
@@ -24,6 +24,20 @@ def imports(text: str, path: str) -> Iterator[tuple[str, str, str]]:
             module, alias = _aliased(part)
             if module:
                 yield alias, module, ""
+
+
+def bound(text: str, path: str) -> dict[str, tuple[str, str]]:
+    """(module, name there) by the name that an import gives it in this file: `import a.b` gives `a`."""
+    return {
+        name.partition(".")[0]: (module.partition(".")[0] if "." in name else module, there)
+        for name, module, there in imports(text, path)
+    }
+
+
+def stars(text: str, path: str) -> list[str]:
+    """The modules all of whose names a file takes."""
+    found = _FROM.findall(text)
+    return [_absolute(module, path) for module, names in found if _COMMENT.sub("", names).strip("() \t\r\n") == "*"]
 
 
 def module_of(path: str) -> str:
