@@ -474,7 +474,7 @@ def test_what_comes_over_a_seam_is_checked(store: Store) -> None:
     for bad in ({}, {"path": "x"}, {"path": "x", "text": "y", "offset": None}):
         with pytest.raises(ValueError, match=r"place|int"):
             snippets(View(store), bad)
-    names = {"imported", "defined", "complained", "own", "similar", "opened", "edited", "counterpart"}
+    names = {"imported", "installed", "defined", "complained", "own", "similar", "opened", "edited", "counterpart"}
     assert set(SOURCES) == names
 
 

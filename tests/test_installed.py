@@ -12,11 +12,11 @@ import pytest
 from environment import PACKAGES, SITE
 
 from codegen_lsp.index import packages
-from codegen_lsp.index.build import reconcile
+from codegen_lsp.index.build import Builder
 from codegen_lsp.index.installed import Installed
 from codegen_lsp.index.packages import site_folders
+from codegen_lsp.index.query import Query
 from codegen_lsp.index.rank import Piece
-from codegen_lsp.index.sources import Query
 from codegen_lsp.index.store import Store
 
 
@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(root: Path, tmp_path: Path) -> Iterator[Store]:
     opened = Store(tmp_path / "index.sqlite", root)
-    reconcile(opened, root)
+    Builder(opened, root).reconcile()
     yield opened
     opened.close()
 

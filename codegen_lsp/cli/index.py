@@ -202,6 +202,7 @@ def snippets_at(path: Path, snapshot: Snapshot) -> list[Snippet]:
         return []
     import sqlite3
 
+    from codegen_lsp.index.installed import Installed
     from codegen_lsp.index.sources import snippets
     from codegen_lsp.index.store import Store
     from codegen_lsp.index.view import View
@@ -210,7 +211,7 @@ def snippets_at(path: Path, snapshot: Snapshot) -> list[Snippet]:
         with closing(Store(base, root, is_writer=False)) as store:
             own = path.resolve().relative_to(root).as_posix()
             params = {"path": own, "text": snapshot.text, "offset": snapshot.offset}
-            found = snippets(View(store), params)
+            found = snippets(View(store, installed=Installed(root, os.environ)), params)
             return [Snippet(**each) for each in found]
     except (sqlite3.Error, OSError) as error:
         print(f"codegen-lsp: the index of {root} is not used ({error}).", file=sys.stderr)

@@ -9,18 +9,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Protocol
 
 from codegen_lsp.index.imports import bound, module_of
 from codegen_lsp.index.modules import Known
 from codegen_lsp.index.packages import Packages
+from codegen_lsp.index.query import MAX_NAMES, Query
 from codegen_lsp.index.rank import Piece
 from codegen_lsp.index.receivers import receivers
 from codegen_lsp.index.resolve import Names, Resolver, Target
-from codegen_lsp.index.sources import MAX_NAMES, NEAR_LINES, Query
-from codegen_lsp.index.store import Store
 from codegen_lsp.index.stubs import class_stub, members_stub, stub
-from codegen_lsp.syntax.endings import LANGUAGES
+from codegen_lsp.syntax.endings import language_at
 from codegen_lsp.text import Span
 
 MAX_TYPES = 3
@@ -34,19 +34,26 @@ MAX_ABOVE = 64_000
 _CHAIN = re.compile(r"(?<![\w.])[^\W\d]\w*(?:\.[^\W\d]\w*){0,5}")
 
 
+class Workspace(Protocol):
+    """What is to be known of the workspace's own files: view.View, store.Store."""
+
+    def files_of(self, module: str) -> list[str]: ...
+    def stamps_of(self, path: str) -> Mapping[str, object]: ...
+
+
 class Installed:
     """The packages of a workspace's environment."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self._packages = Packages(root, environ)
 
-    def signatures(self, store: Store, query: Query) -> Iterator[Piece]:
+    def signatures(self, workspace: Workspace, query: Query) -> Iterator[Piece]:
         """Signatures of what the names near the cursor stand for, where that is installed and not the workspace's."""
-        if LANGUAGES.get(PurePosixPath(query.path).suffix) != "python":
+        if language_at(query.path) != "python":
             return
         self._packages.begin()
         resolver = Resolver(self._packages)
-        for wanted in _wanted(_Document(resolver, store, query), query):
+        for wanted in _wanted(_Document(resolver, workspace, query), query):
             source, found = wanted.target.source, wanted.target.found
             span = Span(found[0].definition.span.start, found[-1].definition.span.end)
             reason = f"installed {self._packages.dist(source.module.partition('.')[0], wanted.target.package)}"
@@ -98,7 +105,7 @@ def _wanted(document: _Document, query: Query) -> list[_Wanted]:
 
 def _near(query: Query) -> list[str]:
     """Dotted names near the cursor, the nearest first."""
-    at = len("".join(query.text[: query.offset].splitlines(keepends=True)[-NEAR_LINES:]))
+    at = len(query.before)
     found = sorted(_CHAIN.finditer(query.near), key=lambda each: abs(each.end() - at))
     return list(dict.fromkeys(each.group() for each in found))[:MAX_NAMES]
 
@@ -106,8 +113,8 @@ def _near(query: Query) -> list[str]:
 class _Document:
     """What the names of a document mean."""
 
-    def __init__(self, resolver: Resolver, store: Store, query: Query) -> None:
-        self._resolver, self._store, self._query = resolver, store, query
+    def __init__(self, resolver: Resolver, workspace: Workspace, query: Query) -> None:
+        self._resolver, self._workspace, self._query = resolver, workspace, query
 
     @cached_property
     def _bound(self) -> Mapping[str, tuple[str, str]]:
@@ -142,8 +149,8 @@ class _Document:
     def _is_ours(self, module: str) -> bool:
         """Whether a module is one of the workspace's: some folder of it that is no package itself holds it."""
         for name in (module, module.partition(".")[0]):
-            for path in self._store.files_of(name):
+            for path in self._workspace.files_of(name):
                 folder = module_of(path).removesuffix(name).replace(".", "/")
-                if not folder or not self._store.stamps_of(f"{folder}__init__.py"):
+                if not folder or not self._workspace.stamps_of(f"{folder}__init__.py"):
                     return True
         return False

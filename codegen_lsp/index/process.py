@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import threading
 import time
@@ -21,6 +22,7 @@ from typing import Any, BinaryIO
 
 from codegen_lsp.index.deadline import deadline
 from codegen_lsp.index.files import Rules
+from codegen_lsp.index.installed import Installed
 from codegen_lsp.index.place import database
 from codegen_lsp.index.sources import snippets
 from codegen_lsp.index.store import Store, StoreError
@@ -58,6 +60,7 @@ class Process:
         self._told_at = 0.0
         self._num_told = 0
         self._buffers = Buffers()
+        self._installed = Installed(rules.root, os.environ)
         self._unread: dict[str, str] = {}
         """Documents as they were asked about last, until there is time to read them."""
         self._builds: list[object] = []
@@ -160,7 +163,7 @@ class Process:
 
     def snippets(self, params: Mapping[str, Any], _: object) -> Any:
         """The best pieces for a place in a document."""
-        found = snippets(View(self._store, self._buffers), params)
+        found = snippets(View(self._store, self._buffers, self._installed), params)
         self._unread[params["path"]] = params["text"]
         return found
 

@@ -70,6 +70,12 @@ def imported(view: View, query: Query) -> Iterator[Piece]:
                 yield from _of_file(view, path, wanted, _nearness(rank))
 
 
+def installed(view: View, query: Query) -> Iterator[Piece]:
+    """Signatures of what the project's environment has, of the versions that are there."""
+    if view.installed is not None:
+        yield from view.installed.signatures(view, query)
+
+
 def defined(view: View, query: Query) -> Iterator[Piece]:
     """Definitions in the workspace of names near the cursor, where there are few of that name."""
     names = [name for name in query.names if name not in query.imported]
@@ -229,6 +235,7 @@ def _counterparts(view: View, path: str) -> list[str]:
 
 SOURCES: Mapping[str, Callable[[View, Query], Iterable[Piece]]] = {
     "imported": imported,
+    "installed": installed,
     "defined": defined,
     "complained": complained,
     "own": own,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen_lsp.core import Definition
 from codegen_lsp.index.chunks import extents
 from codegen_lsp.index.imports import imports, module_of
+from codegen_lsp.index.installed import Installed
 from codegen_lsp.index.store import Chunk, Store
 from codegen_lsp.index.words import word_list
 from codegen_lsp.syntax.definitions import definitions
@@ -70,11 +71,12 @@ class Buffers:
 
 
 class View:
-    """store.Store's questions, answered for the documents from their buffers."""
+    """store.Store's questions, answered for the documents from their buffers; and what is installed."""
 
-    def __init__(self, store: Store, buffers: Buffers | None = None) -> None:
+    def __init__(self, store: Store, buffers: Buffers | None = None, installed: Installed | None = None) -> None:
         self._store = store
         self.buffers = buffers or Buffers()
+        self.installed = installed
 
     def named(self, names: Sequence[str], limit: int) -> list[Definition]:
         """Definitions of exactly these names, at most about `limit` of each."""
@@ -91,6 +93,10 @@ class View:
         """(module, name) of a file's imports."""
         own = self.buffers.get(path)
         return own.imports if own else self._store.imports_of(path)
+
+    def stamps_of(self, path: str) -> Mapping[str, object]:
+        """Something when a file is known."""
+        return {path: self} if self.buffers.get(path) else self._store.stamps_of(path)
 
     def files_of(self, module: str) -> list[str]:
         """Files that a dotted module may be, those of the shortest path first."""
