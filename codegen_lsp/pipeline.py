@@ -34,10 +34,13 @@ from codegen_lsp.postprocess.stream import Stream
 from codegen_lsp.postprocess.trim import trim
 from codegen_lsp.prompt.formats import Format
 from codegen_lsp.prompt.render import render
+from codegen_lsp.syntax.off import is_off
 from codegen_lsp.syntax.parse import Tree, parse
 from codegen_lsp.text import Edit, with_newlines
 from codegen_lsp.trace import Clock, Stopwatch, Trace
 
+OFF = "codegen: off"
+"""In `Completion.filters` when the file itself says so."""
 CONTROL_TOKENS = 16
 """Room in a prompt for control tokens and line ends."""
 MAX_TOKENS = {Shape.LINE: 48, Shape.BLOCK: 256, Shape.BODY: 256}
@@ -144,6 +147,8 @@ async def complete(
     the stream on their way.
     """
     watch = Stopwatch(clock)
+    if is_off(snapshot.text):
+        return Completion(None, "", StopReason.EMPTY, 0.0, filters=(OFF,), timings_ms=watch.totals())
     with watch.stage("parse"):
         if tree is None or not tree.window.start <= snapshot.offset <= tree.window.end:
             tree = parse(snapshot.text, snapshot.language, snapshot.offset)

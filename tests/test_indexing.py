@@ -131,3 +131,17 @@ async def test_settings_reach_the_process(root: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("uri", ["untitled:a", "file:///none/there", "file://", "vscode-remote://h/w"])
 def test_there_is_none_for_what_is_no_folder(uri: str) -> None:
     assert index_factory(Bars())(uri, Settings()) is None
+
+
+async def test_the_editor_is_asked_to_tell_of_changes(root: Path) -> None:
+    able = {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}}
+    for capabilities, expected in ((able, 1), ({}, 0)):
+        async with scripted() as client:
+            await client.initialize(capabilities, rootUri=root.as_uri())
+            await client.command("codegen.status")
+            asked = [each for each in client.requests if each["method"] == "client/registerCapability"]
+            assert len(asked) == expected
+            for each in asked:
+                (registration,) = each["params"]["registrations"]
+                assert registration["method"] == "workspace/didChangeWatchedFiles"
+                assert {"globPattern": "**/.gitignore"} in registration["registerOptions"]["watchers"]

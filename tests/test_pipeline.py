@@ -14,7 +14,7 @@ from test_syntax import random_text
 from codegen_lsp.core import Completion, Delta, ModelInfo, Prompt, SamplingParams, Snapshot, StopReason, Trigger
 from codegen_lsp.engine.scripted import ScriptedEngine
 from codegen_lsp.errors import EngineFailed
-from codegen_lsp.pipeline import MAX_TOKENS, Options, complete, complete_text
+from codegen_lsp.pipeline import MAX_TOKENS, OFF, Options, complete, complete_text
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.syntax.parse import parse
 from codegen_lsp.trace import Stopwatch, Trace
@@ -133,6 +133,23 @@ async def test_no_intent_asks_nobody() -> None:
     snapshot = Snapshot("a.py", "python", "", 0, trigger=Trigger.AUTOMATIC)
     done = await complete(snapshot, engine, MODEL, FMT, TOKENIZER)
     assert (done.edit, done.stop, engine.requests) == (None, StopReason.EMPTY, [])
+
+
+@pytest.mark.parametrize(
+    ("first", "is_off"),
+    [
+        ("# codegen: off\n", True),
+        ("#!/bin/sh\n\n// Codegen:off\n", True),
+        ("/* codegen: off */\n", True),
+        ("# codegen: official\n", False),
+        ("x = 'codegen: off'\n", False),
+        ("\n" * 6 + "# codegen: off\n", False),
+    ],
+)
+async def test_a_file_that_says_so_is_left_alone(first: str, is_off: bool) -> None:
+    engine = ScriptedEngine(["1"])
+    done = await ask(first + "x = ⟦⟧\n", engine)
+    assert (done.edit is None, len(engine.requests), done.filters == (OFF,)) == (is_off, 1 - is_off, is_off)
 
 
 async def test_trace_and_timings() -> None:

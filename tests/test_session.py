@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -117,6 +117,8 @@ class FakeEditor:
     def begin_progress(self, title: str) -> FakeBar:
         self.bars += 1
         return FakeBar()
+
+    async def watch_files(self, globs: Sequence[str]) -> None: ...
 
     async def apply_edit(self, label: str, edit: dict[str, Any]) -> bool:
         return True

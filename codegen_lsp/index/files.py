@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 from codegen_lsp.index.ignore import NAMES, Rule, is_ignored, rules_of
 from codegen_lsp.settings import Settings
 from codegen_lsp.syntax.endings import LANGUAGES
+from codegen_lsp.syntax.off import is_off
 
 MAX_BYTES = 1 << 20
 OWN_RULES = ".git/info/exclude"
@@ -26,7 +27,6 @@ MAX_IGNORE_BYTES = 1 << 18
 MAX_MEAN_LINE = 300
 """Characters: lines that are longer on average were written by a program."""
 _GENERATED = re.compile(rb"@generated\b|code generated .{0,80}do not edit", re.IGNORECASE)
-_OFF = re.compile(rb"\bcodegen: ?off\b")
 HEAD_BYTES = 8192
 
 
@@ -147,8 +147,7 @@ def read(root: Path, entry: Entry) -> Content | None:
     except (OSError, ValueError):
         return None
     head = raw[:HEAD_BYTES]
-    first = b"\n".join(head.split(b"\n", 5)[:5])
-    if len(raw) > MAX_BYTES or b"\0" in head or _OFF.search(first) or _GENERATED.search(head[:2048]):
+    if len(raw) > MAX_BYTES or b"\0" in head or _GENERATED.search(head[:2048]) or is_off(_decoded(head)):
         return None
     if len(raw) > MAX_MEAN_LINE * (raw.count(b"\n") + 1):
         return None

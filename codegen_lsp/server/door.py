@@ -41,6 +41,8 @@ class Client:
     has_progress: bool = False
     has_configuration: bool = False
     has_document_changes: bool = False
+    watches_files: bool = False
+    """Whether it can be asked to tell of changed files."""
     resolves_edits: bool = False
     """Whether a code action may come without its edit."""
 
@@ -59,6 +61,7 @@ def read_client(params: Any) -> Client:
         has_progress=_dig(params, "capabilities", "window", "workDoneProgress") is True,
         has_configuration=_dig(params, "capabilities", "workspace", "configuration") is True,
         has_document_changes=_dig(params, "capabilities", "workspace", "workspaceEdit", "documentChanges") is True,
+        watches_files=_dig(params, "capabilities", "workspace", "didChangeWatchedFiles", "dynamicRegistration") is True,
         resolves_edits=isinstance(resolved, list) and "edit" in resolved,
     )
 

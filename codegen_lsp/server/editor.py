@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -41,6 +42,16 @@ class LspEditor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return bar
+
+    async def watch_files(self, globs: Sequence[str]) -> None:
+        """Ask to be told when files change; nothing comes of it when the editor cannot do that."""
+        if not self._client.watches_files:
+            return
+        method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+        options = {"watchers": [{"globPattern": glob} for glob in globs]}
+        registration = {"id": "codegen-files", "method": method, "registerOptions": options}
+        with contextlib.suppress(RpcError):
+            await self._protocol.ask(types.CLIENT_REGISTER_CAPABILITY, {"registrations": [registration]})
 
     async def apply_edit(self, label: str, edit: dict[str, Any]) -> bool:
         """Ask the editor to apply an edit; whether it did."""

@@ -30,6 +30,7 @@ from codegen_lsp.server.door import ACTION_KIND
 from codegen_lsp.server.orders import is_deliberate
 from codegen_lsp.server.rpc import Code, RpcError
 from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Session
+from codegen_lsp.syntax.endings import LANGUAGES
 from codegen_lsp.text import Edit, Span
 
 TITLES = {
@@ -39,6 +40,9 @@ TITLES = {
 }
 
 
+WATCHED = ("**/*.{" + ",".join(sorted(ending[1:] for ending in LANGUAGES)) + "}", "**/.gitignore", "**/.ignore")
+
+
 def register(server: LanguageServer, session: Session) -> None:
     """Make the session answer the server's messages."""
     for method, handler in FEATURES.items():
@@ -46,6 +50,12 @@ def register(server: LanguageServer, session: Session) -> None:
 
 
 # Notifications: plain JSON in
+
+
+def initialized(session: Session, _params: Any) -> None:
+    """initialized: the editor may be asked for things from now on."""
+    if session.settings.index:
+        session.slots.start(session.editor.watch_files(WATCHED))
 
 
 def did_open(session: Session, params: Any) -> None:
@@ -256,6 +266,7 @@ COMMANDS: Mapping[str, Callable[[Session, Any], Any]] = {
 }
 
 FEATURES: Mapping[str, Callable[..., Any]] = {
+    types.INITIALIZED: initialized,
     types.TEXT_DOCUMENT_DID_OPEN: did_open,
     types.TEXT_DOCUMENT_DID_CHANGE: did_change,
     types.TEXT_DOCUMENT_DID_CLOSE: did_close,

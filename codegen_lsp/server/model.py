@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -47,6 +47,9 @@ class Editor(Protocol):
 
     def begin_progress(self, title: str) -> Bar:
         """Show that something takes long."""
+
+    async def watch_files(self, globs: Sequence[str]) -> None:
+        """Ask to be told when files change; nothing comes of it when the editor cannot do that."""
 
     async def apply_edit(self, label: str, edit: dict[str, Any]) -> bool:
         """Apply a workspace edit; whether the editor did."""
