@@ -37,13 +37,15 @@ from codegen_lsp.index.query import Query
 from codegen_lsp.index.sources import SOURCES, pieces
 from codegen_lsp.index.store import Store
 from codegen_lsp.index.view import View
-from codegen_lsp.pipeline import complete_text
+from codegen_lsp.pipeline import Options, complete_text
 from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.tokens import FileTokenizer
 from codegen_lsp.training.tasks import Reply, Task, dev_items, is_exact
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 KINDS = ("comment_line", "line", "rest", "comment_block", "doc_body")
+SHOWN_ONLY = "workspace, shown only"
+"""The pieces are in the prompt, but no line of them is offered for the answer."""
 MIN_TARGET = 8
 """Characters: shorter texts stand everywhere."""
 
@@ -60,7 +62,7 @@ class Case:
 def ways(leave_out: bool) -> dict[str, frozenset[str]]:
     """Sources by the name of the way."""
     everything = frozenset(SOURCES)
-    found = {"file alone": frozenset[str](), "workspace": everything}
+    found = {"file alone": frozenset[str](), SHOWN_ONLY: everything, "workspace": everything}
     if leave_out:
         found |= {f"without {name}": everything - {name} for name in SOURCES}
         found |= {f"only {name}": frozenset([name]) for name in SOURCES}
@@ -113,7 +115,15 @@ async def answers(
     for case in cases:
         task, fmt = case.task, BY_NAME[info.format]
         text, completion = await complete_text(
-            task.prefix, task.suffix, task.path, engine, info, fmt, tokenizer, snippets=case.shown[way]
+            task.prefix,
+            task.suffix,
+            task.path,
+            engine,
+            info,
+            fmt,
+            tokenizer,
+            snippets=case.shown[way],
+            options=Options(offers_lines=way != SHOWN_ONLY),
         )
         parts = completion.prompt.segments if completion.prompt else ()
         num = sum(part.num_tokens for part in parts if part.name.startswith("snippet"))

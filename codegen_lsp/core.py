@@ -162,6 +162,10 @@ class SamplingParams:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    """Lines that somebody has written: an engine that can takes one for the answer's first line where that is likelier
+    than its own, with `candidate_bonus` nats for the candidate."""
+    candidate_bonus: float = 0.0
     is_background: bool = False
     """Nobody waits for it: an engine that can does everything else first."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from codegen_lsp.context.build import build
 from codegen_lsp.context.intent import find_intent
+from codegen_lsp.context.lines import candidates
 from codegen_lsp.core import (
     Completion,
     Delta,
@@ -41,6 +42,8 @@ from codegen_lsp.trace import Clock, Stopwatch, Trace
 
 OFF = "codegen: off"
 """In `Completion.filters` when the file itself says so."""
+LINE_BONUS = 2.0
+"""Nats for a line that somebody has written, against what the model says by itself."""
 CONTROL_TOKENS = 16
 """Room in a prompt for control tokens and line ends."""
 MAX_TOKENS = {Shape.LINE: 48, Shape.BLOCK: 256, Shape.BODY: 256}
@@ -66,6 +69,8 @@ class Options:
     """Let the engine take back half a token in the middle of a line."""
     is_background: bool = False
     """Nobody waits for it."""
+    offers_lines: bool = True
+    """Let the engine take a line of what was retrieved for the first one of its answer."""
     only_prefill: bool = False
     """Ask for nothing, so that the engine has the prompt when something is asked for here."""
 
@@ -168,8 +173,15 @@ async def complete(
     with watch.stage("prompt"):
         prompt = render(context, fmt, tokenizer)
     num_asked = 0 if options.only_prefill else max_tokens
+    offered = candidates(snippets, intent, context.prefix) if options.offers_lines and num_asked else ()
     params = SamplingParams(
-        num_asked, options.temperature, options.top_p, options.seed, is_background=options.is_background
+        num_asked,
+        options.temperature,
+        options.top_p,
+        options.seed,
+        candidates=offered,
+        candidate_bonus=LINE_BONUS if offered else 0.0,
+        is_background=options.is_background,
     )
     heal = options.heal and bool(context.prefix.rpartition("\n")[2].strip(" \t"))
     stream, answer = Stream(intent, Site.of(snapshot, intent, tree)), _Answer()

@@ -6,14 +6,15 @@ the same time can share a pass over the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 from codegen_lsp.host.answer import Answer, Piece, Token
-from codegen_lsp.host.cache import Forward, KVCache, run
+from codegen_lsp.host.cache import Forward, KVCache, Slot, run
+from codegen_lsp.host.candidates import Judge, Scored, encoded
 from codegen_lsp.host.draft import Steps
-from codegen_lsp.host.heal import plan
+from codegen_lsp.host.heal import Healing, plan
 from codegen_lsp.host.params import Request
 from codegen_lsp.host.runners import Logits, Runner
 from codegen_lsp.host.sample import Sampler, log_probabilities
@@ -30,6 +31,12 @@ class Machine:
     context_window: int
     end_ids: frozenset[int]
     """Ids at which an answer ends unless the request says `ignore_eos`."""
+    encode: Callable[[str], Sequence[int]]
+    """The tokenizer's, for candidates; it remembers what it was asked for."""
+
+
+Writes = Generator[Piece | Forward, list[Logits] | None, None]
+"""What an answer yields, and is sent."""
 
 
 def decode(
@@ -52,19 +59,14 @@ def decode(
         steps.close()
 
 
-def answer(
-    request: Request, machine: Machine, is_cancelled: Callable[[], bool], choice: int = 0
-) -> Generator[Piece | Forward, list[Logits] | None, None]:
+def answer(request: Request, machine: Machine, is_cancelled: Callable[[], bool], choice: int = 0) -> Writes:
     """Answer number `choice` of a request: a piece for each token, the last one with `finish`, and between them what
     has to be run; the logits of that are to be sent.
 
     The flag is looked at before each token and between chunks of prefill; closing the generator frees the slot.
     """
-    sampler = Sampler(request.temperature, request.top_p, None if request.seed is None else request.seed + choice)
-    said = Answer(request.stop)
     healing = plan(request.ids, machine.vocabulary) if request.heal else None
     ids = request.ids[:-1] if healing else request.ids
-    ends = request.stop_ids | (frozenset() if request.ignore_eos else machine.end_ids)
     clock = _Clock(len(request.ids))
     with machine.cache.use(ids, request.document) as slot:
         clock.cached = len(slot.ids)
@@ -76,36 +78,125 @@ def answer(
             rows = yield Forward(slot, ids[start : start + machine.runner.chunk])
             logits = None if rows is None else rows[-1]
         clock.prefilled()
+        writing = _Writing(request, machine, slot, clock, is_cancelled, choice)
+        if logits is not None and request.candidates and request.temperature == 0 and request.max_tokens:
+            yield from _with_candidates(writing, logits, healing)
+        else:
+            yield from writing.go(ids, logits, healing)
+
+
+def _with_candidates(writing: _Writing, logits: Logits, healing: Healing | None) -> Writes:
+    """An answer whose first line is a candidate where one is likelier than what the model says by itself."""
+    slot, request, machine = writing.slot, writing.request, writing.machine
+    prompt = tuple(slot.ids)
+    owed = healing.owed if healing else b""
+    judge = Judge(slot, machine.runner, logits, machine.vocabulary.pauses)
+    held: list[Piece] = []
+    said = writing.go(prompt, logits, healing)
+    sent: list[Logits] | None = None
+    while not held or not (held[-1].finish or writing.has_line):
+        item, sent = said.send(sent), None
+        if isinstance(item, Forward):
+            sent = yield item
+        else:
+            held.append(item)
+    answered = slot.ids[len(prompt) :]
+    offered = [] if held[-1].finish == "cancelled" else encoded(request.candidates, owed, machine.encode)
+    best = yield from judge.best(offered, request.candidate_bonus, writing.told, writing.is_cancelled)
+    writing.clock.scored = judge.num_scored
+    if best is not None:
+        said.close()
+        yield Forward(slot, best.ids)
+        yield from writing.take(prompt, best, owed)
+        return
+    if len(slot.ids) == len(prompt) and answered:
+        yield Forward(slot, answered)  # as it was before the candidates
+    yield from held
+    if not held[-1].finish:
+        yield from said
+
+
+@dataclass
+class _Writing:
+    """An answer that is being written into a slot."""
+
+    request: Request
+    machine: Machine
+    slot: Slot
+    clock: _Clock
+    is_cancelled: Callable[[], bool]
+    choice: int
+    told: float = 0.0
+    """The log-probability of the first line so far, its end included."""
+    has_line: bool = False
+    """Whether the first line is over."""
+
+    def __post_init__(self) -> None:
+        request, choice = self.request, self.choice
+        seed = None if request.seed is None else request.seed + choice
+        self._sampler = Sampler(request.temperature, request.top_p, seed)
+        self._said = Answer(request.stop)
+        self._ends = request.stop_ids | (frozenset() if request.ignore_eos else self.machine.end_ids)
+
+    def take(self, prompt: Sequence[int], found: Scored, owed: bytes) -> Writes:
+        """Write a candidate, which is in the slot already, then go on behind it."""
+        self._said = Answer(self.request.stop)
+        self.clock.completed = self.clock.copied = 0
+        for number, logits in zip(found.ids, found.logits, strict=False):
+            raw = self.machine.vocabulary.bytes_of(number)
+            beyond, owed = raw[len(owed) :], owed[len(raw) :]
+            if beyond:
+                self.clock.copied += 1
+                yield self._piece(number, beyond, logits, None)
+        yield from self.go((*prompt, *found.ids), found.logits[-1], None, found.end)
+
+    def go(
+        self, ids: Sequence[int], logits: Logits | None, healing: Healing | None, forced: int | None = None
+    ) -> Writes:
+        """Write token by token from the logits after `ids`; `forced` is the first one, where it is known."""
+        request, machine, clock = self.request, self.machine, self.clock
         is_greedy = request.temperature == 0 and not request.is_background
-        pauses = machine.vocabulary.pauses if is_greedy else None
-        steps = Steps(slot, machine.runner, ids, machine.context_window, pauses)
+        steps = Steps(
+            self.slot, machine.runner, ids, machine.context_window, machine.vocabulary.pauses if is_greedy else None
+        )
         finish = None if request.max_tokens else "length"
         while not finish:
-            if logits is None or is_cancelled():
+            if logits is None or self.is_cancelled():
                 finish = "cancelled"
                 break
             if healing and healing.is_active:
-                chosen, raw = healing.pick(logits, sampler)
+                chosen, raw = healing.pick(logits, self._sampler)
             else:
-                chosen = sampler.pick(logits)
+                chosen = self._sampler.pick(logits) if forced is None else forced
                 raw = machine.vocabulary.bytes_of(chosen)
-                healing = None
-            if chosen in ends:
+                healing = forced = None
+            self._tell(chosen, raw, logits)
+            if chosen in self._ends:
                 finish = "stop"
                 break
             # A token that only repeats the prompt's own bytes is no part of the answer.
             if raw or healing is None:
-                clock.completed += 1
-                text, tokens = said.feed(raw, _token(chosen, raw, logits, request, machine.vocabulary))
-                yield Piece(text, tokens, usage=clock.usage(steps))
-            if said.is_stopped:
+                yield self._piece(chosen, raw, logits, steps)
+            if self._said.is_stopped:
                 finish = "stop"
             elif clock.completed >= request.max_tokens or steps.length + 1 >= machine.context_window:
                 finish = "length"
             else:
                 logits = yield from steps.after(chosen, request.max_tokens - clock.completed)
-    text, tokens = said.flush()
-    yield Piece(text, tokens, finish, clock.usage(steps))
+        text, tokens = self._said.flush()
+        yield Piece(text, tokens, finish, clock.usage(steps))
+
+    def _piece(self, chosen: int, raw: bytes, logits: Logits, steps: Steps | None) -> Piece:
+        self.clock.completed += 1
+        token = _token(chosen, raw, logits, self.request, self.machine.vocabulary)
+        text, tokens = self._said.feed(raw, token)
+        return Piece(text, tokens, usage=self.clock.usage(steps))
+
+    def _tell(self, chosen: int, raw: bytes, logits: Logits) -> None:
+        """Add a token to what is known of the first line."""
+        if self.request.candidates and not self.has_line:
+            self.told += float(logits.values[chosen]) - logits.total
+            self.has_line = b"\n" in raw or chosen in self._ends
 
 
 def _token(chosen: int, raw: bytes, logits: Logits, request: Request, vocabulary: Vocabulary) -> Token:
@@ -125,20 +216,27 @@ class _Clock:
         self.num_prompt = num_prompt
         self.cached = 0
         self.completed = 0
+        self.scored = self.copied = 0
+        """Candidates that were run, and tokens of the one that was taken."""
+        self._steps = (0, 0)
         self._start = self._middle = perf_counter()
 
     def prefilled(self) -> None:
         """The prompt is in; decoding begins."""
         self._middle = perf_counter()
 
-    def usage(self, steps: Steps) -> dict[str, float]:
+    def usage(self, steps: Steps | None) -> dict[str, float]:
         """Tokens, and milliseconds."""
+        if steps:
+            self._steps = steps.num_drafted, steps.num_accepted
+        offered = {"candidates": self.scored, "copied_tokens": self.copied} if self.scored else {}
         return {
+            **offered,
             "prompt_tokens": self.num_prompt,
             "cached_tokens": self.cached,
             "completion_tokens": self.completed,
-            "drafted_tokens": steps.num_drafted,
-            "accepted_tokens": steps.num_accepted,
+            "drafted_tokens": self._steps[0],
+            "accepted_tokens": self._steps[1],
             "prefill_ms": round((self._middle - self._start) * 1000, 3),
             "decode_ms": round((perf_counter() - self._middle) * 1000, 3),
         }

@@ -22,7 +22,9 @@ class Healing:
     def __init__(self, vocabulary: Vocabulary, taken_back: int) -> None:
         self._vocabulary = vocabulary
         self._taken_back = taken_back
-        self._owed = vocabulary.bytes_of(taken_back)
+        self.owed = vocabulary.bytes_of(taken_back)
+        """What the prompt ended with."""
+        self._owed = self.owed
         self._is_first = True
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -47,6 +48,10 @@ SPELLINGS = {
     "pad_token_id",
 }
 """Harmless fields that transformers understands although a config class may not declare them."""
+
+
+MAX_LINES = 16_384
+"""Candidate lines whose ids are remembered: the same ones are offered at each key."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def load(info: ModelInfo, device: str = "auto", dtype: str = "auto") -> Loaded:
         raise ModelError(f"{folder} cannot be loaded ({_first_line(error)}); get a clean copy of the model.") from error
     ends = _end_ids(folder, info.format, tokenizer)
     cache = KVCache(runner, max_tokens=_cache_tokens(registry.read_config(folder), runner.kv_bytes))
-    return Loaded(Machine(runner, cache, vocabulary, info.context_window, ends), tokenizer)
+    encode = functools.lru_cache(MAX_LINES)(lambda text: tuple(tokenizer.encode(text)))
+    return Loaded(Machine(runner, cache, vocabulary, info.context_window, ends, encode), tokenizer)
 
 
 def load_tokenizer(folder: Path) -> tuple[FileTokenizer, str]:

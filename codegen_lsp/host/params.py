@@ -13,6 +13,7 @@ from codegen_lsp.prompt.render import render
 MAX_CHOICES = 16
 MAX_TOP_LOGPROBS = 20
 MAX_STOP_CHARS = 1000
+MAX_CANDIDATES = 1000
 MAX_CHARS_PER_TOKEN = 32
 """On average over a whole prompt. Text beyond is refused unread: 15 MB would keep the host busy for 17 s."""
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
@@ -67,6 +68,10 @@ class Request:
     """Whether every chunk says the usage so far (vLLM's `continuous_usage_stats`)."""
     document: str = ""
     heal: bool = False
+    candidates: tuple[str, ...] = ()
+    """Lines of which one may take the place of the answer's first line (candidates.py)."""
+    candidate_bonus: float = 0.0
+    """Nats by which a candidate may be less likely."""
     is_background: bool = False
     """Nobody waits for it; an empty answer (max_tokens 0) only leaves its prompt in the cache."""
 
@@ -98,6 +103,8 @@ def parse(body: object, served: Served) -> Request:
         has_running_usage=bool(options.get("continuous_usage_stats")),
         document=_typed(body, "document", str, "", "a string")[:4096],
         heal=_typed(body, "heal", bool, False, "true or false"),
+        candidates=_candidates(body),
+        candidate_bonus=_number(body, "candidate_bonus", 0.0, 0.0, 20.0),
         is_background=_typed(body, "background", bool, False, "true or false"),
     )
 
@@ -157,6 +164,14 @@ def _stop(body: Mapping[str, Any]) -> tuple[str, ...]:
     if any(len(stop) > MAX_STOP_CHARS for stop in stops):
         raise BadRequest(f"A stop string has at most {MAX_STOP_CHARS} characters.", "stop")
     return tuple(stops)
+
+
+def _candidates(body: Mapping[str, Any]) -> tuple[str, ...]:
+    value = body.get("candidates") or []
+    good = isinstance(value, list) and len(value) <= MAX_CANDIDATES
+    if not good or not all(isinstance(line, str) and 0 < len(line) <= MAX_STOP_CHARS for line in value):
+        raise BadRequest(f"candidates must be up to {MAX_CANDIDATES} lines of text, none of them empty.", "candidates")
+    return tuple(line for line in value if "\n" not in line and line.isprintable())
 
 
 def _typed(body: Mapping[str, Any], name: str, kind: type, default: Any, words: str) -> Any:
