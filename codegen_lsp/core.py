@@ -34,6 +34,8 @@ class Snapshot:
     version: int = 0
     uri: str = ""
     trigger: Trigger = Trigger.INVOKED
+    floor: int = 0
+    """Characters at the beginning that can be read and not written: the earlier cells of a notebook."""
 
 
 class IntentKind(StrEnum):

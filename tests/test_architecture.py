@@ -28,7 +28,7 @@ ALLOWED = {
 }
 """Third-party module: the only places that may import it."""
 
-PURE = ("core.py", "text.py", "errors.py", "trace.py", "syntax/", "context/", "prompt/", "postprocess/")
+PURE = ("core.py", "text.py", "errors.py", "cells.py", "trace.py", "syntax/", "context/", "prompt/", "postprocess/")
 IMPURE_MODULES = {
     "os",
     "socket",
@@ -48,6 +48,7 @@ BELOW = {
     "core": ("text",),
     "text": (),
     "errors": (),
+    "cells": ("text",),
     "trace": ("core",),
     "syntax": ("text", "core"),
     "context": ("syntax", "core", "text", "index"),

@@ -375,6 +375,18 @@ def test_bundled_model_writes_code(bundled, tmp_path, capsys):
     compile(written, "app.py", "exec")
 
 
+def test_bundled_model_writes_a_cell(bundled, tmp_path, capsys):
+    path = tmp_path / "nb.ipynb"
+    texts = ["%matplotlib inline\nimport json", "# read a json file and return the list of names\n"]
+    cells = [{"cell_type": "code", "metadata": {}, "outputs": [], "source": text} for text in texts]
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1))
+    assert main(["complete", f"{path}:2:1", "--write"]) == 0
+    first, second = (cell["source"] for cell in json.loads(path.read_text())["cells"])
+    assert first == texts[0]
+    assert second.startswith(texts[1] + "def ")
+    compile(second, "cell", "exec")
+
+
 def test_generate_doctor_and_demo(bundled, capsys):
     assert main(["generate", "read a json file and return the list of names"]) == 0
     compile(capsys.readouterr().out, "generated", "exec")

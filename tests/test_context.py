@@ -190,7 +190,8 @@ def test_every_cursor_in_real_code() -> None:
         ("# a", True, False), ("# noqa", False, False), ("# type: ignore", False, False), ("#!/bin/sh", False, False),
         ("# -*- coding: utf-8 -*-", False, False), ("# pylint: disable=x", False, False), ("#", False, False),
         ("# -----", False, False),
-        ("# 123", False, False), ("# %%", False, False),
+        ("# 123", False, False), ("# %%", False, False), ("# %matplotlib inline", False, False),
+        ("# ?print", False, False), ("# % of all", True, True),
     ],
 )  # fmt: skip
 def test_orders(comment: str, asked: bool, automatic: bool) -> None:

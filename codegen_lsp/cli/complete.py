@@ -1,4 +1,4 @@
-"""`complete FILE:LINE[:COL]` and `complete --jsonl`: the code for the comment or docstring at a place."""
+"""`complete PLACE` and `complete --jsonl`: the code for the comment or docstring at a place of a file or notebook."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from codegen_lsp.cli.ask import (
     options,
     run_async,
 )
-from codegen_lsp.cli.files import Place, language_of, parse_place, snapshot_at, write_text
-from codegen_lsp.core import Completion, Snapshot
+from codegen_lsp.cli.files import Opened, language_of, open_at, parse_place
+from codegen_lsp.core import Completion
 from codegen_lsp.errors import CodegenError, SettingsError
 
 DESCRIPTION = """\
@@ -31,6 +31,9 @@ Write the code for the comment or docstring at a place, or go on from a cursor i
 Where the project has an index (`codegen-lsp index build`), the model is shown what it needs of other files.
 On a terminal the change is shown as a diff; in a pipe the code alone is printed. Nothing is written
 without --write. Exit code 1: there is nothing to offer.
+
+In a notebook a place is NOTEBOOK.ipynb:CELL:LINE[:COL], where all cells are counted; the code cells above are read,
+too, and only this cell is written.
 
 --jsonl reads one {"id", "path", "prefix", "suffix"} a line from stdin and prints, in the same order,
 {"id", "completion", "confidence", "stop", "timings_ms"}; a line that cannot be read gets an "error" instead,
@@ -42,7 +45,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("place", nargs="?", metavar="FILE:LINE[:COL]", help="counted from 1; default: end of the line")
+    parser.add_argument(
+        "place",
+        nargs="?",
+        metavar="FILE:LINE[:COL]",
+        help="counted from 1; default: end of the line; for a notebook FILE:CELL:LINE[:COL]",
+    )
     parser.add_argument("--write", action="store_true", help="change the file (temporary file, then rename)")
     parser.add_argument("--json", action="store_true", help="print the answer with its confidence and timings")
     parser.add_argument("--jsonl", action="store_true", help="many requests on stdin")
@@ -61,39 +69,38 @@ def run(args: argparse.Namespace) -> int:
     if args.jsonl:
         return run_async(args, lambda: _many(args))
     # Read before there is an event loop: Ctrl-C would not end the wait for a pipe in it.
-    place = parse_place(args.place)
-    snapshot = snapshot_at(place)
-    return run_async(args, lambda: _one(args, place, snapshot))
+    opened = open_at(parse_place(args.place))
+    return run_async(args, lambda: _one(args, opened))
 
 
-async def _one(args: argparse.Namespace, place: Place, snapshot: Snapshot) -> int:
+async def _one(args: argparse.Namespace, opened: Opened) -> int:
     async with open_desk(args) as desk:
-        snippets = [] if args.no_index else index.snippets_at(place.path, snapshot)
-        answer = await desk.complete(snapshot, snippets)
+        snippets = [] if args.no_index else index.snippets_at(opened.path, opened.snapshot)
+        answer = await desk.complete(opened.snapshot, snippets)
     if args.json:
-        print(json.dumps(as_json(answer)))
+        print(json.dumps(as_json(answer, opened.snapshot.floor)))
     if answer.edit is None:
         if not args.json:
             print(f"codegen-lsp: nothing to offer at {args.place} ({why_nothing(answer)}).", file=sys.stderr)
         return 1
-    after = answer.edit.apply(snapshot.text)
     if args.write:
-        write_text(place.path, after, snapshot.text)
+        opened.write(answer.edit)
     if not args.json:
         if sys.stdout.isatty():
-            print(terminal.diff(snapshot.text, after, str(place.path)))
+            print(terminal.diff(opened.own, opened.after(answer.edit), opened.name))
             print(terminal.paint(summary(answer), "dim"))
         elif not args.write:
             print(answer.text)
     return 0
 
 
-def as_json(answer: Completion) -> dict[str, Any]:
-    """What `--json` prints."""
+def as_json(answer: Completion, floor: int = 0) -> dict[str, Any]:
+    """What `--json` prints; the edit's characters are counted from `floor`, where a notebook's cell begins."""
     edit = answer.edit
+    span = {"start": edit.span.start - floor, "end": edit.span.end - floor} if edit else {}
     return {
         "completion": answer.text if edit else "",
-        "edit": {"start": edit.span.start, "end": edit.span.end, "text": edit.text} if edit else None,
+        "edit": {**span, "text": edit.text} if edit else None,
         "kind": answer.intent.kind if answer.intent else None,
         "confidence": round(answer.confidence, 4),
         "stop": answer.stop,

@@ -10,7 +10,7 @@ from typing import Any
 
 from codegen_lsp.cli.ask import add_index_option, add_model_options, add_sampling_options, open_desk, run_async
 from codegen_lsp.cli.complete import as_json
-from codegen_lsp.cli.files import parse_place, snapshot_at
+from codegen_lsp.cli.files import open_at, parse_place
 from codegen_lsp.cli.index import snippets_at
 from codegen_lsp.cli.terminal import by_probability, paint
 from codegen_lsp.core import Completion, ModelInfo, Segment, Snapshot, Snippet
@@ -19,7 +19,11 @@ from codegen_lsp.core import Completion, ModelInfo, Segment, Snapshot, Snippet
 def fill(parser: argparse.ArgumentParser) -> None:
     """Describe the command and its options."""
     parser.description = "Complete at a place and show the prompt's parts, token probabilities, filters and times."
-    parser.add_argument("place", metavar="FILE:LINE[:COL]", help="counted from 1; default: end of the line")
+    parser.add_argument(
+        "place",
+        metavar="FILE:LINE[:COL]",
+        help="counted from 1; default: end of the line; for a notebook FILE:CELL:LINE[:COL]",
+    )
     parser.add_argument("--json", action="store_true", help="everything as JSON")
     add_index_option(parser)
     add_sampling_options(parser)
@@ -29,9 +33,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    place = parse_place(args.place)
-    snapshot = snapshot_at(place)
-    snippets = [] if args.no_index else snippets_at(place.path, snapshot)
+    opened = open_at(parse_place(args.place))
+    snapshot = opened.snapshot
+    snippets = [] if args.no_index else snippets_at(opened.path, snapshot)
     return run_async(args, lambda: _explain(args, snapshot, snippets))
 
 
@@ -39,16 +43,16 @@ async def _explain(args: argparse.Namespace, snapshot: Snapshot, snippets: Seque
     async with open_desk(args) as desk:
         answer = await desk.complete(snapshot, snippets)
     if args.json:
-        print(json.dumps({**_everything(answer, desk.info), "snippets": _found(answer, snippets)}))
+        print(json.dumps({**_everything(answer, desk.info, snapshot.floor), "snippets": _found(answer, snippets)}))
     else:
         print("\n".join((*_report(answer, desk.info), *_of_others(answer, snippets))))
     return 0 if answer.edit else 1
 
 
-def _everything(answer: Completion, info: ModelInfo) -> dict[str, Any]:
+def _everything(answer: Completion, info: ModelInfo, floor: int) -> dict[str, Any]:
     segments = answer.prompt.segments if answer.prompt else ()
     return {
-        **as_json(answer),
+        **as_json(answer, floor),
         "model": info.id,
         "shape": answer.intent.shape if answer.intent else None,
         "prompt": [{"name": part.name, "tokens": part.num_tokens, "text": part.text} for part in segments],

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +15,72 @@ from pathlib import Path
 from codegen_lsp.core import Snapshot
 from codegen_lsp.errors import FileError
 from codegen_lsp.syntax.endings import LANGUAGES
-from codegen_lsp.text import LineIndex
+from codegen_lsp.text import Edit, LineIndex, Span
 
 MAX_BYTES = 16 << 20
+
+_PLACE = re.compile(r"(.+?):(\d{1,9})(?::(\d{1,9}))?", re.DOTALL)
+_CELL_PLACE = re.compile(r"(.+?\.ipynb):(\d{1,9}):(\d{1,9})(?::(\d{1,9}))?", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Place:
-    """FILE:LINE[:COL], 1-based; no column is the end of the line."""
+    """FILE:LINE[:COL] or NOTEBOOK.ipynb:CELL:LINE[:COL], 1-based; no column is the end of the line."""
 
     path: Path
     line: int
     column: int | None
+    cell: int | None = None
 
 
 def parse_place(text: str) -> Place:
-    """Read FILE:LINE[:COL]; raises FileError."""
-    match = re.fullmatch(r"(.+?):(\d{1,9})(?::(\d{1,9}))?", text, re.DOTALL)
-    if not match:
+    """Read a place; raises FileError."""
+    match = _CELL_PLACE.fullmatch(text)
+    found = match or _PLACE.fullmatch(text)
+    if not match and found and found[1].endswith(".ipynb"):
+        raise FileError(f"{text!r}: in a notebook a place is FILE:CELL:LINE, for example nb.ipynb:3:1.")
+    if not found:
         raise FileError(f"{text!r} is not a place; write FILE:LINE or FILE:LINE:COLUMN, for example app.py:12.")
-    line, column = int(match[2]), int(match[3]) if match[3] else None
-    if line < 1 or column == 0:
-        raise FileError(f"{text!r}: lines and columns are counted from 1.")
-    return Place(Path(match[1]), line, column)
+    path, *numbers = found.groups()
+    cell, line, column = (int(each) if each else None for each in (numbers if match else (None, *numbers)))
+    if cell == 0 or not line or column == 0:
+        raise FileError(f"{text!r}: {'cells, ' if match else ''}lines and columns are counted from 1.")
+    return Place(Path(path), line, column, cell)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a place is in: a file, or one cell of it."""
+
+    path: Path
+    name: str
+    """As a diff says it."""
+    snapshot: Snapshot
+    own: str
+    """The file's text, or the cell's: what an edit changes."""
+    whole: str
+    """The file's text."""
+    put: Callable[[str], str]
+    """The file's text with another own text."""
+
+    def after(self, edit: Edit) -> str:
+        """The own text with an edit of the snapshot's."""
+        floor = self.snapshot.floor
+        return Edit(Span(edit.span.start - floor, edit.span.end - floor), edit.text).apply(self.own)
+
+    def write(self, edit: Edit) -> None:
+        """Put an edit into the file; raises FileError."""
+        write_text(self.path, self.put(self.after(edit)), self.whole)
+
+
+def open_at(place: Place) -> Opened:
+    """Read the file of a place; raises FileError, also when the place is outside of it."""
+    if place.cell is not None:
+        from codegen_lsp.cli.notebook import open_cell
+
+        return open_cell(place, place.cell)
+    snapshot = snapshot_at(place)
+    return Opened(place.path, str(place.path), snapshot, snapshot.text, snapshot.text, lambda text: text)
 
 
 def read_text(path: Path) -> str:
@@ -56,14 +100,20 @@ def read_text(path: Path) -> str:
 def snapshot_at(place: Place) -> Snapshot:
     """The document with the cursor at a place; raises FileError when the place is outside it."""
     text = read_text(place.path)
+    offset = offset_in(text, place, str(place.path))
+    return Snapshot(path=relative(place.path), language=language_of(place.path), text=text, offset=offset)
+
+
+def offset_in(text: str, place: Place, name: str) -> int:
+    """The character offset of a place; raises FileError when it is outside the text, which is called `name`."""
     index = LineIndex(text)
     if place.line > index.num_lines:
-        raise FileError(f"{place.path} has {index.num_lines} lines; line {place.line} is outside it.")
+        raise FileError(f"{name} has {index.num_lines} lines; line {place.line} is outside it.")
     span = index.line_span(place.line - 1)
     column = len(span) if place.column is None else place.column - 1
     if column > len(span):
-        raise FileError(f"{place.path}:{place.line} has {len(span)} characters; column {place.column} is outside it.")
-    return Snapshot(path=relative(place.path), language=language_of(place.path), text=text, offset=span.start + column)
+        raise FileError(f"{name}:{place.line} has {len(span)} characters; column {place.column} is outside it.")
+    return span.start + column
 
 
 def language_of(path: Path) -> str:

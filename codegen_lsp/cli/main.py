@@ -30,6 +30,7 @@ examples:
   codegen-lsp demo                          see comments become code
   codegen-lsp complete app.py:12            the code for the comment on line 12
   codegen-lsp complete app.py:12 --write    … put into the file
+  codegen-lsp complete nb.ipynb:6:1         the same for line 1 of a notebook's cell 6
   codegen-lsp generate "read a csv file into a list of dictionaries"
   codegen-lsp serve                         for an editor (LSP over stdin and stdout)
 

@@ -33,6 +33,11 @@ def find_intent(snapshot: Snapshot, tree: Tree) -> Intent | None:
     here = _Here(tree.page, offset, tree.page.index(offset), snapshot.trigger is Trigger.AUTOMATIC)
     if (here.automatic and not snapshot.text.strip()) or (tree.is_cut and not here.row):
         return None
+    intent = _at(here)
+    return intent if intent and intent.target.start >= snapshot.floor else None
+
+
+def _at(here: _Here) -> Intent | None:
     comment = here.line.comment
     if comment is not None and (here.offset > comment or (here.line.is_comment and not here.automatic)):
         return _in_comment(here)

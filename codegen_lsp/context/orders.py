@@ -9,7 +9,7 @@ _MARKER = re.compile(r"\s*(?:(?:#|//|--)+[:!]?/?|/\*+!?|\*+(?!/))\s?")
 _CLOSING = re.compile(r"\s*\*+/\s*$")
 _DIRECTIVE = re.compile(
     r"!|-\*-|coding[:=]|noqa\b|type:|pylint\b|pragma\b|fmt:|isort\b|mypy:|ruff:|flake8\b|nosec\b|pyright\b|yapf\b"
-    r"|endregion\b|region\b|%%|eslint|@?ts-|go:\w|cspell|prettier-|nolint|shellcheck\b|rubocop:|clang-format\b|istanbul\b"
+    r"|endregion\b|region\b|%%|[%?]\w|eslint|@?ts-|go:\w|cspell|prettier-|nolint|shellcheck\b|rubocop:|clang-format\b|istanbul\b"
     r"|frozen_string_literal:|@flow\b|biome-",
     re.IGNORECASE,
 )

@@ -13,6 +13,8 @@ from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.text import Edit, Encoding, Span, split_lines
 
 MAX_POSITION = 1 << 40
+FILES = ("file:", "vscode-notebook-cell:")
+"""Schemes whose path is a file's; a cell has its notebook's, also in an editor that opens cells as documents alone."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,12 @@ def ruled_path(uri: str, roots: Sequence[str]) -> str:
 
     Nothing is opened by it. Documents that are no files keep the last part of their name.
     """
-    path = _path(uri)
+    path, is_file = _path(uri), uri.startswith(FILES)
     for root in roots:
         folder = _path(root).rstrip("/") + "/"
-        if uri.startswith("file:") and path.startswith(folder):
+        if is_file and path.startswith(folder):
             return path[len(folder) :]
-    return path if uri.startswith("file:") else path.rsplit("/", 1)[-1]
+    return path if is_file else path.rsplit("/", 1)[-1]
 
 
 def file_path(uri: str) -> Path | None:

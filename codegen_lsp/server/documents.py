@@ -31,6 +31,10 @@ class Document:
 
     def __init__(self, uri: str, language: str, version: int, text: str) -> None:
         self.uri = uri
+        self.home = uri
+        """The URI whose path says what rules hold: a cell's is its notebook's."""
+        self.lead = ""
+        """What `text` has before the editor's own; no position of the editor is in it."""
         self.language = language
         self.version = version
         self.revision = 0
@@ -40,11 +44,20 @@ class Document:
         self._starts: list[int] | None = None
 
     @property
-    def text(self) -> str:
-        """The whole text; joined once after a change."""
+    def own(self) -> str:
+        """The text as the editor has it; joined once after a change."""
         if self._text is None:
             self._text = "".join(self._lines)
         return self._text
+
+    @property
+    def text(self) -> str:
+        """What is completed; offsets are characters of it."""
+        return self.own
+
+    def is_barred(self, offset: int) -> bool:
+        """Whether nothing can be written at an offset."""
+        return False
 
     @property
     def num_lines(self) -> int:
@@ -53,8 +66,8 @@ class Document:
 
     @property
     def sha256(self) -> str:
-        """Of the UTF-8 text (lone surrogates as three bytes each)."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+        """Of the editor's text as UTF-8 (lone surrogates as three bytes each)."""
+        return hashlib.sha256(self.own.encode("utf-8", "surrogatepass")).hexdigest()
 
     def around(self, line: int, num: int) -> str:
         """A line with so many before and after it."""

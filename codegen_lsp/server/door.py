@@ -71,6 +71,7 @@ def capabilities(encoding: Encoding) -> dict[str, Any]:
     return {
         "positionEncoding": encoding.value,
         "textDocumentSync": {"openClose": True, "change": 2},
+        "notebookDocumentSync": {"notebookSelector": [{"notebook": "*"}]},
         "inlineCompletionProvider": {},
         "completionProvider": {},
         "codeActionProvider": {"codeActionKinds": [ACTION_KIND], "resolveProvider": True},

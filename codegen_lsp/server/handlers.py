@@ -27,6 +27,7 @@ from codegen_lsp.server.convert import (
 )
 from codegen_lsp.server.documents import Position
 from codegen_lsp.server.door import ACTION_KIND
+from codegen_lsp.server.notebooks import documents_of, entries_of, splice_of
 from codegen_lsp.server.orders import is_deliberate
 from codegen_lsp.server.rpc import Code, RpcError
 from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Session
@@ -79,6 +80,36 @@ def did_change(session: Session, params: Any) -> None:
 def did_close(session: Session, params: Any) -> None:
     """textDocument/didClose"""
     session.close_document(text_of(field(params, "textDocument", "uri")))
+
+
+def did_open_notebook(session: Session, params: Any) -> None:
+    """notebookDocument/didOpen"""
+    uri = field(params, "notebookDocument", "uri")
+    if isinstance(uri, str):
+        did_close_notebook(session, params)
+        session.notebooks.open(uri, entries_of(field(params, "notebookDocument", "cells")))
+        for document in field(params, "cellTextDocuments") or []:
+            did_open(session, {"textDocument": document})
+
+
+def did_change_notebook(session: Session, params: Any) -> None:
+    """notebookDocument/didChange: first which cells there are, so that a document that opens is known as a cell."""
+    uri, change = text_of(field(params, "notebookDocument", "uri")), field(params, "change", "cells")
+    structure = field(change, "structure")
+    session.notebooks.change(uri, splice_of(field(structure, "array")), entries_of(field(change, "data")))
+    for closed in documents_of(field(structure, "didClose")):
+        session.close_document(closed)
+    for document in field(structure, "didOpen") or []:
+        did_open(session, {"textDocument": document})
+    for each in field(change, "textContent") or []:
+        did_change(session, {"textDocument": field(each, "document"), "contentChanges": field(each, "changes")})
+
+
+def did_close_notebook(session: Session, params: Any) -> None:
+    """notebookDocument/didClose"""
+    uris = session.notebooks.close(text_of(field(params, "notebookDocument", "uri")))
+    for uri in (*uris, *documents_of(field(params, "cellTextDocuments"))):
+        session.close_document(uri)
 
 
 def did_change_configuration(session: Session, params: Any) -> None:
@@ -155,7 +186,8 @@ async def code_action(session: Session, params: types.CodeActionParams) -> list[
     if found is None:
         return []
     ask, kind = found
-    data = {"uri": ask.document.uri, "version": ask.document.version, "offset": ask.snapshot.offset}
+    offset = ask.snapshot.offset - ask.snapshot.floor
+    data = {"uri": ask.document.uri, "version": ask.document.version, "offset": offset}
     action: dict[str, Any] = {"title": TITLES[kind], "kind": ACTION_KIND, "data": data}
     if not session.client.resolves_edits:
         action["command"] = {"title": TITLES[kind], "command": "codegen.write", "arguments": [data]}
@@ -241,7 +273,7 @@ def _trigger(is_invoked: bool) -> Trigger:
 
 
 def _selected(session: Session, uri: str, info: types.SelectedCompletionInfo | None) -> Selected | None:
-    document = session.documents.get(uri)
+    document = session.document(uri)
     if info is None or document is None:
         return None
     encoding = session.client.encoding
@@ -270,6 +302,9 @@ FEATURES: Mapping[str, Callable[..., Any]] = {
     types.TEXT_DOCUMENT_DID_OPEN: did_open,
     types.TEXT_DOCUMENT_DID_CHANGE: did_change,
     types.TEXT_DOCUMENT_DID_CLOSE: did_close,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN: did_open_notebook,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE: did_change_notebook,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE: did_close_notebook,
     types.WORKSPACE_DID_CHANGE_CONFIGURATION: did_change_configuration,
     types.WORKSPACE_DID_CHANGE_WATCHED_FILES: did_change_watched_files,
     types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: did_change_workspace_folders,

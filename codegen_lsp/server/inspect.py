@@ -32,7 +32,7 @@ def session_state(session: Session) -> dict[str, Any]:
     """Everything that the session holds, less the texts."""
     documents = [
         {"uri": item.uri, "language": item.language, "version": item.version, "sha256": item.sha256}
-        | {"length": len(item.text), "num_lines": item.num_lines}
+        | {"length": len(item.own), "num_lines": item.num_lines}
         for item in session.documents.values()
     ]
     return {

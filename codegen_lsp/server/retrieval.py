@@ -76,7 +76,7 @@ class Retrieval:
         uri = ask.document.uri
         if timer := self._waiting.pop(uri, None):
             timer.cancel()
-        if self._index(uri, settings) is None:
+        if self._index(ask.document.home, settings) is None:
             return
 
         async def work() -> None:
@@ -88,7 +88,7 @@ class Retrieval:
     async def refresh(self, ask: Ask, settings: Settings) -> bool:
         """Ask the index now; whether other pieces are to be shown than before."""
         uri, snapshot = ask.document.uri, ask.snapshot
-        index = self._index(uri, settings)
+        index = self._index(ask.document.home, settings)
         if index is None or len(snapshot.text) > MAX_TEXT:
             return False
         params = {

@@ -21,6 +21,7 @@ from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.generations import Generations
 from codegen_lsp.server.model import Editor, EngineFactory, Loaded, Model
+from codegen_lsp.server.notebooks import Notebooks
 from codegen_lsp.server.orders import find_order
 from codegen_lsp.server.retrieval import FIRST_S, IndexFactory, Retrieval
 from codegen_lsp.server.slots import Slots
@@ -61,6 +62,7 @@ class Session:
         """What `initialize` said. Some editors say it only there, and send empty settings afterwards."""
         self.settings = self._laid_over(self._initial, self.overrides)
         self.documents: dict[str, Document] = {}
+        self.notebooks = Notebooks()
         self.roots = client.roots
         self.model = Model(factory, self.settings, editor)
         self.suggestions = Suggestions()
@@ -79,8 +81,8 @@ class Session:
     def open(self, uri: str, language: str, version: int, text: str) -> None:
         """A document of the editor; an older one of the same name is replaced."""
         self.close_document(uri)
-        self.documents[uri] = Document(uri, language, version, text)
-        if self.settings.refusal(language, ruled_path(uri, self.roots)) is None:
+        document = self.documents[uri] = self.notebooks.document(uri, language, version, text)
+        if self.settings.refusal(language, ruled_path(document.home, self.roots)) is None:
             self.slots.start(self.model.ready(None))  # So that the model is there at the first keystroke.
             self.retrieval.open(uri, self.settings)
 
@@ -108,6 +110,13 @@ class Session:
             self.generations.drop((purpose, uri))
         self.suggestions.forget_document(uri)
         self.retrieval.forget(uri)
+
+    def document(self, uri: str) -> Document | None:
+        """A document as it is now; a cell's has the earlier cells in front."""
+        document = self.documents.get(uri)
+        if document is not None:
+            self.notebooks.settle(document, self.documents)
+        return document
 
     # Settings
 
@@ -146,22 +155,24 @@ class Session:
         selected: Selected | None = None,
         purpose: Purpose = Purpose.GHOST_TEXT,
     ) -> Ask | None:
-        """Freeze what a request may read; None where nothing is to be offered. `place`: position or offset."""
-        document = self.documents.get(uri)
+        """Freeze what a request may read; None where nothing is to be offered. `place`: position or offset in `own`."""
+        document = self.document(uri)
         if document is None:
             return None
-        path = ruled_path(uri, self.roots)
+        path = ruled_path(document.home, self.roots)
         if self.settings.refusal(document.language, path) or len(document.text) > MAX_CHARS:
             return None
         if trigger is Trigger.AUTOMATIC and self.settings.completion.trigger is Trigger.INVOKED:
             return None
-        text = document.text
-        offset = place if isinstance(place, int) else document.offset(place, self.client.encoding)
+        text, floor = document.text, len(document.lead)
+        offset = floor + place if isinstance(place, int) else document.offset(place, self.client.encoding)
+        if document.is_barred(offset):
+            return None
         if selected is not None:
             text, offset = selected.edit.apply(text), selected.edit.span.start + len(selected.edit.text)
-        offset = min(max(offset, 0), len(text))
+        offset = min(max(offset, floor), len(text))
         snapshot = Snapshot(
-            shown_path(path)[-MAX_PATH:], document.language, text, offset, document.version, uri, trigger
+            shown_path(path)[-MAX_PATH:], document.language, text, offset, document.version, uri, trigger, floor
         )
         return Ask(snapshot, document, document.revision, purpose)
 
@@ -323,7 +334,8 @@ class Session:
             return None
         text = ask.document.text
         offset = ask.snapshot.offset + len(text) - len(ask.snapshot.text)
-        return replace(ask.snapshot, text=text, offset=min(max(offset, 0), len(text)))
+        floor = len(ask.document.lead)
+        return replace(ask.snapshot, text=text, offset=min(max(offset, floor), len(text)), floor=floor)
 
     async def close(self) -> None:
         """Cancel what runs and drop the connection to the engine."""

@@ -11,7 +11,7 @@ function newClient(): LanguageClient {
     .get<string[]>("serverCommand", ["codegen-lsp", "serve"]);
   const server: ServerOptions = { command, args };
   const options: LanguageClientOptions = {
-    documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
+    documentSelector: [{ scheme: "file" }, { scheme: "untitled" }, { scheme: "vscode-notebook-cell" }],
     initializationOptions: vscode.workspace.getConfiguration("codegen"),
     synchronize: { configurationSection: "codegen" },
   };
