@@ -123,14 +123,15 @@ class Retrieval:
         """How each workspace's index is, in words."""
         return {root: index.state if index else "none" for root, index in self._indices.items()}
 
-    def forget(self, uri: str) -> None:
+    def forget(self, document: Document) -> None:
         """A document is closed."""
+        uri = document.uri
         self._shown.pop(uri, None)
         self._messages.pop(uri, None)
         self._edited = {key: place for key, place in self._edited.items() if key[0] != uri}
         for root, index in self._indices.items():
-            if index is not None and uri.startswith(root):
-                index.notify("close", {"path": ruled_path(uri, (root,))})
+            if index is not None and document.home.startswith(root):
+                index.notify("close", {"path": ruled_path(document.home, (root,))})
         if timer := self._waiting.pop(uri, None):
             timer.cancel()
 
@@ -152,11 +153,11 @@ class Retrieval:
     def _around(self, document: Document, line: int) -> dict[str, str]:
         """Whole lines around one, as they are now."""
         text = document.around(line, EDITED_LINES)
-        return {"path": shown_path(ruled_path(document.uri, self._roots())), "text": text}
+        return {"path": shown_path(ruled_path(document.home, self._roots())), "text": text}
 
     def _complaints(self, ask: Ask) -> list[str]:
         """What diagnostics say of the lines at the cursor."""
-        line = ask.snapshot.text.count("\n", 0, ask.snapshot.offset)
+        line = ask.snapshot.text.count("\n", ask.snapshot.floor, ask.snapshot.offset)
         return [message for at, message in self._messages.get(ask.document.uri, ()) if abs(at - line) <= 1]
 
     def _index(self, uri: str, settings: Settings) -> Index | None:

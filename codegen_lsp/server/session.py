@@ -84,7 +84,7 @@ class Session:
         document = self.documents[uri] = self.notebooks.document(uri, language, version, text)
         if self.settings.refusal(language, ruled_path(document.home, self.roots)) is None:
             self.slots.start(self.model.ready(None))  # So that the model is there at the first keystroke.
-            self.retrieval.open(uri, self.settings)
+            self.retrieval.open(document.home, self.settings)
 
     def change(self, uri: str, version: int | None, changes: Sequence[Change]) -> None:
         """Apply the editor's edits; those of a version older than ours are not applied."""
@@ -109,7 +109,7 @@ class Session:
             self.slots.drop((purpose, uri))
             self.generations.drop((purpose, uri))
         self.suggestions.forget_document(uri)
-        self.retrieval.forget(uri)
+        self.retrieval.forget(document)
 
     def document(self, uri: str) -> Document | None:
         """A document as it is now; a cell's has the earlier cells in front."""
