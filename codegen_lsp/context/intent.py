@@ -119,7 +119,15 @@ def _below_comment(here: _Here, row: int, indent: str, kind: IntentKind, order: 
     place = _over_stub(here, row, indent) or below(here.page, row, indent)
     if is_taken and here.automatic:
         return None
-    return Intent(kind, Shape.BLOCK, place.target, place.lead, indent, order)
+    return Intent(kind, _shape(here, row, indent), place.target, place.lead, indent, order)
+
+
+def _shape(here: _Here, row: int, indent: str) -> Shape:
+    """A block; but one line where a block stands below `row` already that has no header: it is wanted, and no more."""
+    following = here.page.after(row)
+    if following is None or here.page.language.closer.match(here.page.lines[following].code):
+        return Shape.BLOCK
+    return Shape.LINE if here.page.lines[following].width > width(indent) else Shape.BLOCK
 
 
 # -- in a string
@@ -182,7 +190,8 @@ def _comment_order(here: _Here, above: int) -> Intent | None:
         return None
     place = _over_stub(here, here.row, line.indent) or _on_line(here, line.indent)
     order = span_of(here.page, rows)
-    return Intent(IntentKind.COMMENT_ABOVE, Shape.BLOCK, place.target, place.lead, line.indent, order)
+    shape = _shape(here, here.row, line.indent)
+    return Intent(IntentKind.COMMENT_ABOVE, shape, place.target, place.lead, line.indent, order)
 
 
 def _docstring_order(here: _Here, above: int) -> Intent | None:
