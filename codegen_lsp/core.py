@@ -164,10 +164,9 @@ class SamplingParams:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    candidates: tuple[str, ...] = ()
-    """Lines that somebody has written: an engine that can takes one for the answer's first line where that is likelier
-    than its own, with `candidate_bonus` nats for the candidate."""
-    candidate_bonus: float = 0.0
+    candidates: tuple[tuple[str, float], ...] = ()
+    """(line that somebody has written, bonus in nats): an engine that can takes one for the answer's first line where
+    its log-probability and the bonus are more than the log-probability of its own line."""
     is_background: bool = False
     """Nobody waits for it: an engine that can does everything else first."""
 

@@ -42,8 +42,6 @@ from codegen_lsp.trace import Clock, Stopwatch, Trace
 
 OFF = "codegen: off"
 """In `Completion.filters` when the file itself says so."""
-LINE_BONUS = 2.0
-"""Nats for a line that somebody has written, against what the model says by itself."""
 CONTROL_TOKENS = 16
 """Room in a prompt for control tokens and line ends."""
 MAX_TOKENS = {Shape.LINE: 48, Shape.BLOCK: 256, Shape.BODY: 256}
@@ -173,14 +171,13 @@ async def complete(
     with watch.stage("prompt"):
         prompt = render(context, fmt, tokenizer)
     num_asked = 0 if options.only_prefill else max_tokens
-    offered = candidates(snippets, intent, context.prefix) if options.offers_lines and num_asked else ()
+    offered = candidates(snapshot, intent, context.prefix, snippets) if options.offers_lines and num_asked else ()
     params = SamplingParams(
         num_asked,
         options.temperature,
         options.top_p,
         options.seed,
         candidates=offered,
-        candidate_bonus=LINE_BONUS if offered else 0.0,
         is_background=options.is_background,
     )
     heal = options.heal and bool(context.prefix.rpartition("\n")[2].strip(" \t"))

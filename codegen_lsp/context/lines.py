@@ -1,32 +1,51 @@
-"""Lines of retrieved pieces that could stand at the cursor: what the engine may take where it finds them likely."""
+"""Lines that could stand at the cursor since they stand elsewhere, in the file or in what was retrieved: what the
+engine may take where it finds them likely."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from codegen_lsp.core import Intent, Shape, Snippet
+from codegen_lsp.core import Intent, Shape, Snapshot, Snippet
 
 MIN_CHARS, MIN_REST = 8, 3
 """Of a line, and of its rest behind what is typed already: shorter ones the model finds by itself."""
 MAX_CHARS = 160
-MAX_LINES = 400
+MAX_LINES = 600
+FAR = 16_000
+"""Characters before and behind the cursor whose lines are offered."""
+NEAR = 2
+"""Lines next to the cursor that are not: nobody writes the same line twice in a row."""
+OWN_BONUS, BONUS, SCORE_BONUS = 0.0, 2.0, 0.0
 _COMMENT = ("#", "//", "/*", "*", "--", '"""', "'''")
 
 
-def candidates(snippets: Sequence[Snippet], intent: Intent, prefix: str) -> tuple[str, ...]:
-    """What could be written next, each once; `prefix` is the text before it. None for a whole body."""
+def candidates(
+    snapshot: Snapshot, intent: Intent, prefix: str, snippets: Sequence[Snippet]
+) -> tuple[tuple[str, float], ...]:
+    """What could be written next, each once, with a bonus in nats against what the model says by itself.
+
+    `prefix` is the text before it. None for a whole body.
+    """
     if intent.shape is Shape.BODY:
         return ()
     typed = prefix.rpartition("\n")[2].lstrip()
-    found = dict.fromkeys(line for line in _lines(snippets) if line.startswith(typed))
     least = MIN_REST if typed else MIN_CHARS
-    rests = (line[len(typed) :] for line in found)
-    return tuple(rest for rest in rests if least <= len(rest) <= MAX_CHARS)[:MAX_LINES]
+    found: dict[str, float] = {}
+    lines = [(line, OWN_BONUS) for line in _of_file(snapshot.text, intent)]
+    lines += [(line, BONUS + SCORE_BONUS * one.score) for one in snippets for line in one.text.split("\n")]
+    for line, bonus in lines:
+        code = line.strip()
+        if code.startswith(typed) and not code.startswith(_COMMENT) and code.isprintable():
+            rest = code[len(typed) :]
+            if least <= len(rest) <= MAX_CHARS:
+                found[rest] = max(bonus, found.get(rest, bonus))
+    return tuple(islice(found.items(), MAX_LINES))
 
 
-def _lines(snippets: Sequence[Snippet]) -> Iterable[str]:
-    for snippet in snippets:
-        for line in snippet.text.split("\n"):
-            code = line.strip()
-            if not code.startswith(_COMMENT) and code.isprintable():
-                yield code
+def _of_file(text: str, intent: Intent) -> Iterator[str]:
+    """Lines before and behind the cursor, the nearest first."""
+    before = text[max(0, intent.target.start - FAR) : intent.target.start].split("\n")[: -1 - NEAR]
+    yield from reversed(before[1:] if intent.target.start > FAR else before)
+    behind = text[intent.target.end : intent.target.end + FAR].split("\n")
+    yield from behind[1 + NEAR : -1 if intent.target.end + FAR < len(text) else None]

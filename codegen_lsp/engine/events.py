@@ -9,6 +9,9 @@ from typing import Any
 from codegen_lsp.core import Delta
 from codegen_lsp.errors import EngineError, EngineFailed, EngineUnavailable
 
+USAGE = ("prompt_tokens", "completion_tokens", "candidates", "copied_tokens")
+"""Counts that are taken over as they are; the last two are our host's."""
+
 
 async def events(lines: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
     """The JSON objects of a stream of server-sent events, to its end. Raises EngineFailed for an error in it."""
@@ -36,7 +39,7 @@ def delta(event: Mapping[str, Any]) -> Delta:
 
 def _usage(event: Mapping[str, Any]) -> dict[str, float]:
     usage = event.get("usage") or {}
-    found = {name: usage[name] for name in ("prompt_tokens", "completion_tokens") if name in usage}
+    found = {name: usage[name] for name in USAGE if name in usage}
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
     drafts = usage.get("completion_tokens_details") or {}
     if "accepted_prediction_tokens" in drafts and "rejected_prediction_tokens" in drafts:

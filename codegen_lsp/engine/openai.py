@@ -208,7 +208,7 @@ class OpenAIEngine:
             fields |= {"document": name, "heal": heal, "stop_token_ids": prompt.stop_ids}
             # We hang up as soon as we have enough, so the usage cannot wait for the end.
             if params.candidates:
-                fields |= {"candidates": params.candidates, "candidate_bonus": params.candidate_bonus}
+                fields["candidates"] = params.candidates
             if params.is_background:
                 fields["background"] = True
             fields["stream_options"] = {"continuous_usage_stats": True}

@@ -8,16 +8,18 @@ log-probabilities and that of the line's end; a bonus speaks for what somebody h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import heapq
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 
-from codegen_lsp.host.cache import Forward, Slot
+from codegen_lsp.host.cache import Forward, Slot, common_prefix
 from codegen_lsp.host.runners import Logits, Runner
 
-MAX_SCORED = 8
-"""Candidates that are run, those with the likeliest first tokens: each costs about what two tokens do."""
+MAX_RUNS = 16
+"""Forwards for one answer, of a few tokens each: such a one costs little more than one token does."""
 MAX_TOKENS = 40
 
 
@@ -34,17 +36,40 @@ class Scored:
     """The token that ends the line."""
 
 
-def encoded(candidates: Sequence[str], owed: bytes, encode: Callable[[str], Sequence[int]]) -> list[tuple[int, ...]]:
-    """Ids of candidates; `owed` are the prompt's last bytes, where they are written again (heal.py)."""
+def encoded(
+    candidates: Sequence[tuple[str, float]], owed: bytes, encode: Callable[[str], Sequence[int]]
+) -> dict[tuple[int, ...], float]:
+    """Candidates' bonuses by their ids; `owed` are the prompt's last bytes, where they are written again (heal.py)."""
     try:
         before = owed.decode()
     except UnicodeDecodeError:
-        return []
-    return [tuple(encode(before + text)) for text in candidates]
+        return {}
+    return {tuple(encode(before + text)): bonus for text, bonus in candidates}
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """Candidates that begin alike: a node of the tree that they are."""
+
+    ids: tuple[int, ...]
+    told: float
+    """The log-probability of these ids."""
+    most: float
+    """That, and the largest bonus of its lines: none of them can come to more."""
+    logits: tuple[Logits, ...]
+    """Before each of them."""
+    lines: tuple[tuple[int, ...], ...]
+
+    def __lt__(self, other: _Branch) -> bool:
+        return (-self.most, self.ids) < (-other.most, other.ids)
 
 
 class Judge:
-    """Scores candidates behind a prompt that is in a slot."""
+    """Finds the likeliest of some candidates behind a prompt that is in a slot.
+
+    Best first, over the tree of their tokens (uniform-cost search): what is not likely enough at its beginning is never
+    run to its end, and what the branches share is run once.
+    """
 
     def __init__(self, slot: Slot, runner: Runner, first: Logits, pauses: bytes) -> None:
         """`first`: the logits after the prompt. `pauses`: a byte for each id, not 0 where a line or an answer ends."""
@@ -53,34 +78,64 @@ class Judge:
         self._first = first
         self._length = len(slot.ids)
         self._ends = torch.frombuffer(bytearray(pauses), dtype=torch.uint8).bool()
-        self.num_scored = 0
+        self.num_runs = 0
 
     def best(
-        self, candidates: Sequence[tuple[int, ...]], bonus: float, least: float, is_cancelled: Callable[[], bool]
+        self, bonuses: Mapping[tuple[int, ...], float], least: float, is_cancelled: Callable[[], bool]
     ) -> Generator[Forward, list[Logits], Scored | None]:
-        """The likeliest candidate, if its log-probability and the bonus are more than `least`.
+        """The candidate whose log-probability and bonus (nats, by its ids) are the most, if more than `least`.
 
-        Yields what is to be run. If anything was, the slot is left with the prompt alone.
+        Yields what is to be run. If anything was, what is in the slot behind the prompt is of no use any more.
         """
-        values = self._first.values
-        fitting = {ids for ids in candidates if 0 < len(ids) <= MAX_TOKENS}
-        firsts = {ids: float(values[ids[0]]) - self._first.total for ids in fitting}
+        lines = tuple(sorted(ids for ids in bonuses if 0 < len(ids) <= MAX_TOKENS))
+        branches = _parted(lines, bonuses, (), 0.0, (self._first,))
+        heapq.heapify(branches)
         found = None
-        for ids in sorted(firsts, key=lambda ids: (-firsts[ids], ids))[:MAX_SCORED]:
-            if firsts[ids] + bonus <= least or is_cancelled() or not self._slot.cut(self._runner, self._length):
+        while branches and self.num_runs < MAX_RUNS and not is_cancelled():
+            branch = heapq.heappop(branches)
+            ids = branch.lines[0] if len(branch.lines) == 1 else branch.ids
+            if branch.most <= least or not self._cut(branch.ids):
                 break
-            scored = self._scored(ids, (yield Forward(self._slot, ids, len(ids))))
-            if scored.total + bonus > least:
-                found, least = scored, scored.total + bonus
-        if self.num_scored:
-            self._slot.cut(self._runner, self._length)
+            self.num_runs += 1
+            start = len(self._slot.ids) - self._length
+            rows = yield Forward(self._slot, ids[start:], len(ids) - start)
+            logits = (*branch.logits, *rows[len(branch.logits) - start - 1 :])
+            if ids in branch.lines:
+                scored = self._scored(ids, logits)
+                if scored.total + bonuses[ids] > least:
+                    found, least = scored, scored.total + bonuses[ids]
+            for each in _parted(branch.lines, bonuses, ids, branch.told, logits):
+                heapq.heappush(branches, each)
         return found
 
-    def _scored(self, ids: tuple[int, ...], rows: Sequence[Logits]) -> Scored:
-        self.num_scored += 1
-        logits = (self._first, *rows)
-        told = sum(float(row.values[number]) - row.total for number, row in zip(ids, logits, strict=False))
+    def _cut(self, ids: tuple[int, ...]) -> bool:
+        """Leave in the slot what it has of some ids behind the prompt, less the last: logits after it are needed."""
+        kept = common_prefix(self._slot.ids[self._length :], ids[:-1])
+        return self._slot.cut(self._runner, self._length + kept)
+
+    def _scored(self, ids: tuple[int, ...], logits: tuple[Logits, ...]) -> Scored:
+        told = sum(map(_told, ids, logits))
         last = logits[-1]
         ends = self._ends[: len(last.values)].to(last.values.device)
         end = int(last.values.masked_fill(~ends, -torch.inf).argmax())
-        return Scored(ids, told + float(last.values[end]) - last.total, logits, end)
+        return Scored(ids, told + _told(end, last), logits, end)
+
+
+def _parted(
+    lines: Sequence[tuple[int, ...]],
+    bonuses: Mapping[tuple[int, ...], float],
+    ids: tuple[int, ...],
+    told: float,
+    logits: tuple[Logits, ...],
+) -> list[_Branch]:
+    """The branches behind some ids, with which all of these lines begin; `logits` before each of the ids and after."""
+    found, size = list[_Branch](), len(ids)
+    for number, group in groupby((line for line in lines if len(line) > size), key=lambda line: line[size]):
+        own, total = tuple(group), told + _told(number, logits[size])
+        most = total + max(bonuses[line] for line in own)
+        found.append(_Branch((*ids, number), total, most, logits[: size + 1], own))
+    return found
+
+
+def _told(number: int, logits: Logits) -> float:
+    return float(logits.values[number]) - logits.total

@@ -101,15 +101,18 @@ def _with_candidates(writing: _Writing, logits: Logits, healing: Healing | None)
         else:
             held.append(item)
     answered = slot.ids[len(prompt) :]
-    offered = [] if held[-1].finish == "cancelled" else encoded(request.candidates, owed, machine.encode)
-    best = yield from judge.best(offered, request.candidate_bonus, writing.told, writing.is_cancelled)
-    writing.clock.scored = judge.num_scored
+    offered = {} if held[-1].finish == "cancelled" else encoded(request.candidates, owed, machine.encode)
+    offered = {ids: bonus for ids, bonus in offered.items() if len(ids) <= request.max_tokens}
+    best = yield from judge.best(offered, writing.told, writing.is_cancelled)
+    writing.clock.scored = judge.num_runs
     if best is not None:
         said.close()
+        slot.cut(machine.runner, len(prompt))
         yield Forward(slot, best.ids)
         yield from writing.take(prompt, best, owed)
         return
-    if len(slot.ids) == len(prompt) and answered:
+    if judge.num_runs and answered:
+        slot.cut(machine.runner, len(prompt))
         yield Forward(slot, answered)  # as it was before the candidates
     yield from held
     if not held[-1].finish:
@@ -170,7 +173,7 @@ class _Writing:
                 chosen = self._sampler.pick(logits) if forced is None else forced
                 raw = machine.vocabulary.bytes_of(chosen)
                 healing = forced = None
-            self._tell(chosen, raw, logits)
+            self._tell(chosen, logits)
             if chosen in self._ends:
                 finish = "stop"
                 break
@@ -192,11 +195,11 @@ class _Writing:
         text, tokens = self._said.feed(raw, token)
         return Piece(text, tokens, usage=self.clock.usage(steps))
 
-    def _tell(self, chosen: int, raw: bytes, logits: Logits) -> None:
+    def _tell(self, chosen: int, logits: Logits) -> None:
         """Add a token to what is known of the first line."""
         if self.request.candidates and not self.has_line:
             self.told += float(logits.values[chosen]) - logits.total
-            self.has_line = b"\n" in raw or chosen in self._ends
+            self.has_line = bool(self.machine.vocabulary.pauses[chosen]) or chosen in self._ends
 
 
 def _token(chosen: int, raw: bytes, logits: Logits, request: Request, vocabulary: Vocabulary) -> Token:

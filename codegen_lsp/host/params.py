@@ -13,7 +13,7 @@ from codegen_lsp.prompt.render import render
 MAX_CHOICES = 16
 MAX_TOP_LOGPROBS = 20
 MAX_STOP_CHARS = 1000
-MAX_CANDIDATES = 1000
+MAX_CANDIDATES, MAX_BONUS = 1000, 100.0
 MAX_CHARS_PER_TOKEN = 32
 """On average over a whole prompt. Text beyond is refused unread: 15 MB would keep the host busy for 17 s."""
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
@@ -68,10 +68,8 @@ class Request:
     """Whether every chunk says the usage so far (vLLM's `continuous_usage_stats`)."""
     document: str = ""
     heal: bool = False
-    candidates: tuple[str, ...] = ()
-    """Lines of which one may take the place of the answer's first line (candidates.py)."""
-    candidate_bonus: float = 0.0
-    """Nats by which a candidate may be less likely."""
+    candidates: tuple[tuple[str, float], ...] = ()
+    """(line that may take the place of the answer's first line, nats by which it may be less likely): candidates.py."""
     is_background: bool = False
     """Nobody waits for it; an empty answer (max_tokens 0) only leaves its prompt in the cache."""
 
@@ -104,7 +102,6 @@ def parse(body: object, served: Served) -> Request:
         document=_typed(body, "document", str, "", "a string")[:4096],
         heal=_typed(body, "heal", bool, False, "true or false"),
         candidates=_candidates(body),
-        candidate_bonus=_number(body, "candidate_bonus", 0.0, 0.0, 20.0),
         is_background=_typed(body, "background", bool, False, "true or false"),
     )
 
@@ -166,12 +163,17 @@ def _stop(body: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(stops)
 
 
-def _candidates(body: Mapping[str, Any]) -> tuple[str, ...]:
+def _candidates(body: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     value = body.get("candidates") or []
-    good = isinstance(value, list) and len(value) <= MAX_CANDIDATES
-    if not good or not all(isinstance(line, str) and 0 < len(line) <= MAX_STOP_CHARS for line in value):
-        raise BadRequest(f"candidates must be up to {MAX_CANDIDATES} lines of text, none of them empty.", "candidates")
-    return tuple(line for line in value if "\n" not in line and line.isprintable())
+    if not isinstance(value, list) or len(value) > MAX_CANDIDATES or not all(map(_is_candidate, value)):
+        raise BadRequest(f"candidates must be up to {MAX_CANDIDATES} pairs [line, bonus].", "candidates")
+    return tuple((line, float(bonus)) for line, bonus in value if line.isprintable())
+
+
+def _is_candidate(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != 2 or type(value[1]) not in (int, float):
+        return False
+    return isinstance(value[0], str) and 0 < len(value[0]) <= MAX_STOP_CHARS and abs(value[1]) <= MAX_BONUS
 
 
 def _typed(body: Mapping[str, Any], name: str, kind: type, default: Any, words: str) -> Any:
