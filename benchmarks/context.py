@@ -65,7 +65,6 @@ def ways(leave_out: bool) -> dict[str, frozenset[str]]:
     found = {"file alone": frozenset[str](), SHOWN_ONLY: everything, "workspace": everything}
     if leave_out:
         found |= {f"without {name}": everything - {name} for name in SOURCES}
-        found |= {f"only {name}": frozenset([name]) for name in SOURCES}
     return found
 
 
@@ -105,6 +104,10 @@ def case_of(task: Task, store: Store, chosen: Mapping[str, frozenset[str]]) -> C
         ms[way] = (time.perf_counter() - began) * 1000
         shown[way] = tuple(Snippet(each.path, each.text, each.reason, each.score) for each in found)
     return Case(task, shown, ms)
+
+
+def _differ(case: Case, way: str) -> bool:
+    return case.shown[way] != case.shown["workspace"]
 
 
 async def answers(
@@ -182,6 +185,10 @@ def main() -> None:
     kinds = args.kinds.split(",")
     tasks = [task for task in dev_items(args.eval, args.corpus, args.num) if task.kind in kinds]
     cases = list(retrieved(tasks, args.corpus, chosen))
+    silent = [way for way in chosen if way.startswith("without") and not any(_differ(case, way) for case in cases)]
+    chosen = {way: sources for way, sources in chosen.items() if way not in silent}
+    if silent:
+        print(f"{', '.join(silent)}: as with it, since these places have nothing of the kind")
     times = {way: [case.ms[way] for case in cases] for way in chosen}
     for way in chosen:
         long = [case for case in cases if len(case.task.target.strip()) >= MIN_TARGET]

@@ -470,7 +470,7 @@ def test_what_comes_over_a_seam_is_checked(store: Store) -> None:
     text = "from pkg import Circle\nx = Circle("
     found = snippets(View(store), {"path": "n.py", "text": text, "offset": len(text)})
     assert found[0].keys() == {"path", "text", "reason", "score"}
-    assert found[0]["path"] == "pkg/shapes.py"
+    assert "pkg/shapes.py" in [each["path"] for each in found]
     for bad in ({}, {"path": "x"}, {"path": "x", "text": "y", "offset": None}):
         with pytest.raises(ValueError, match=r"place|int"):
             snippets(View(store), bad)

@@ -60,7 +60,8 @@ async def shown(client: LspClient, uri: str) -> list[dict[str, Any]]:
         client.change(uri, 2 + number, {"range": {"start": place, "end": place}, "text": "\n"})
         await client.items(client.inline(uri, 3, 11))
         explained = await client.command("codegen.explainLast")
-        if pieces := explained["context"]["snippets"]:
+        pieces = explained["context"]["snippets"]
+        if len(pieces) > 1:  # all is read
             return list(pieces)
         await asyncio.sleep(0.05)
     return []
@@ -70,9 +71,9 @@ async def test_the_model_is_shown_what_the_workspace_knows(root: Path) -> None:
     async with scripted(answer="1)\n") as client:
         await client.initialize(rootUri=root.as_uri())
         uri = client.open(TEXT, f"{root.as_uri()}/n.py")
-        (*_, first) = await shown(client, uri)
-        assert (first["path"], first["reason"].split(",")[0]) == ("pkg/shapes.py", "imported")
-        assert first["text"].startswith("class Circle:")
+        found = {each["path"]: each for each in await shown(client, uri)}["pkg/shapes.py"]
+        assert "imported" in found["reason"]
+        assert found["text"].startswith("class Circle:")
         assert (await client.command("codegen.status"))["index"] == {f"{root.as_uri()}/": "ready"}
     with only_writer(database(root)) as is_free:
         assert is_free, "the process ended with the server"
@@ -92,7 +93,7 @@ async def test_a_process_that_dies_is_started_again(root: Path, monkeypatch: pyt
     monkeypatch.setattr(indexing, "RESTART_S", (0.01, 0.01))
     index = IndexProcess(root, Settings(), Bars())
     for _ in range(2):
-        assert (await answer(index))[0]["path"] == "pkg/shapes.py"
+        assert "pkg/shapes.py" in [each["path"] for each in await answer(index)]
         assert index._process
         index._process.kill()
         pending = await asyncio.wait_for(index.request("snippets", PLACE), 5)

@@ -6,6 +6,7 @@ The document itself is what the editor has, never what is on disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,6 +26,17 @@ NUM_OPENED = 4
 """Pieces of open documents."""
 MAX_HOPS = 2
 """Files that hand a name on, as packages do."""
+WEIGHTS = {
+    "similar": 2.0, "opened": 2.0, "edited": 2.0,
+    "imported": 0.5, "installed": 0.5, "defined": 0.5, "own": 0.5, "counterpart": 0.5,
+}  # fmt: skip
+"""What a source's scores are worth beside those of the others.
+
+Of 1,449 held-out places: a similar piece of score 0.3 has 16 % of the names that are wanted and not in sight, one of
+0.1 has 6 %; a definition has 3 to 5 %, whatever its score. With these weights the first two pieces together have 19.5 % of
+them, without 14.8 %; with nothing but similar ones, too, but a definition says what a call looks like.
+"""
+MOST_SURE = 0.95
 FAR = 1500
 """Characters from the cursor that a model is shown anyway."""
 
@@ -45,7 +57,12 @@ def pieces(view: View, query: Query, most: int = MAX_PIECES) -> list[Piece]:
 def candidates(view: View, query: Query) -> list[Piece]:
     """What all sources find, less near copies of what is around the cursor."""
     chosen = SOURCES.keys() if query.sources is None else query.sources
-    found = [piece for name, source in SOURCES.items() if name in chosen for piece in source(view, query)]
+    found = (
+        replace(piece, score=min(MOST_SURE, WEIGHTS.get(name, 1.0) * piece.score))
+        for name, source in SOURCES.items()
+        if name in chosen
+        for piece in source(view, query)
+    )
     return [piece for piece in found if not _is_copy(piece, query)]
 
 
