@@ -33,8 +33,8 @@ WEIGHTS = {
 """What a source's scores are worth beside those of the others.
 
 Of 1,449 held-out places: a similar piece of score 0.3 has 16 % of the names that are wanted and not in sight, one of
-0.1 has 6 %; a definition has 3 to 5 %, whatever its score. With these weights the first two pieces together have 19.5 % of
-them, without 14.8 %; with nothing but similar ones, too, but a definition says what a call looks like.
+0.1 has 6 %; a definition has 3 to 5 %, whatever its score. With these weights the first two pieces together have
+19.5 % of them, without 14.8 %; with nothing but similar ones, too, but a definition says what a call looks like.
 """
 MOST_SURE = 0.95
 FAR = 1500
