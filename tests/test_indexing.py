@@ -129,7 +129,9 @@ async def test_settings_reach_the_process(root: Path, monkeypatch: pytest.Monkey
     await index.close()
 
 
-@pytest.mark.parametrize("uri", ["untitled:a", "file:///none/there", "file://", "vscode-remote://h/w"])
+@pytest.mark.parametrize(
+    "uri", ["untitled:a", "file:///none/there", "file://", "vscode-remote://h/w", "file:///", Path.home().as_uri()]
+)
 def test_there_is_none_for_what_is_no_folder(uri: str) -> None:
     assert index_factory(Bars())(uri, Settings()) is None
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 from fakes import MODEL, ByteTokenizer
 from test_syntax import random_text
 
-from codegen_lsp.core import Completion, Delta, ModelInfo, Prompt, SamplingParams, Snapshot, StopReason, Trigger
+from codegen_lsp.core import (
+    Completion,
+    Delta,
+    ModelInfo,
+    Prompt,
+    SamplingParams,
+    Snapshot,
+    Snippet,
+    StopReason,
+    Trigger,
+)
 from codegen_lsp.engine.scripted import ScriptedEngine
 from codegen_lsp.errors import EngineFailed
 from codegen_lsp.pipeline import MAX_TOKENS, OFF, Options, complete, complete_text
@@ -150,6 +162,28 @@ async def test_a_file_that_says_so_is_left_alone(first: str, is_off: bool) -> No
     engine = ScriptedEngine(["1"])
     done = await ask(first + "x = ⟦⟧\n", engine)
     assert (done.edit is None, len(engine.requests), done.filters == (OFF,)) == (is_off, 1 - is_off, is_off)
+
+
+@contextmanager
+def touched() -> Iterator[list[str]]:
+    """What of the disk is looked at while the block lasts."""
+    found, is_on = list[str](), True
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if is_on and event in ("open", "os.listdir", "os.scandir", "sqlite3.connect"):
+            found.append(f"{event} {args[0]}")
+
+    sys.addaudithook(hook)  # there is no way to take one away
+    yield found
+    is_on = False
+
+
+async def test_a_completion_does_not_touch_the_disk() -> None:
+    source = "import os\n\n\ndef total(rows):\n    # the sum of the prices\n    ⟦⟧\n"
+    await ask(source, ScriptedEngine(["return 1"]))  # what is imported late is there now
+    with touched() as found:
+        await ask(source, ScriptedEngine(["return sum(rows)"]), snippets=[Snippet("b.py", "x = 1\n", "similar", 0.5)])
+    assert found == []
 
 
 async def test_trace_and_timings() -> None:

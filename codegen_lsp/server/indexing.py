@@ -158,10 +158,11 @@ class IndexProcess:
 
 
 def index_factory(begin_bar: Callable[[str], Bar]) -> Callable[[str, Settings], Index | None]:
-    """What opens the index of a workspace folder, by its URI."""
+    """What opens the index of a workspace folder, by its URI; nobody's whole home is read."""
 
     def opened(root: str, settings: Settings) -> Index | None:
         path = file_path(root)
-        return IndexProcess(path, settings, begin_bar) if path is not None and path.is_dir() else None
+        is_project = path is not None and path.is_dir() and path not in (Path.home(), *Path.home().parents)
+        return IndexProcess(path, settings, begin_bar) if path and is_project else None
 
     return opened
