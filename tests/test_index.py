@@ -377,6 +377,7 @@ def found(
         ("pkg/new.py", "from pkg import shapes\n\nx = shapes.LIMIT⟦⟧", "imported", ("pkg/shapes.py", "imported")),
         ("other.py", "# the total of all\nx = total(⟦⟧", "defined", ("pkg/use.py", "name near the cursor")),
         ("other.py", "# area by precision of a round circle\n⟦⟧", "similar", ("pkg/shapes.py", "similar")),
+        ("pkg/shapes.py", "def area(⟦⟧", "counterpart", ("tests/test_shapes.py", "counterpart")),
         ("tests/test_use.py", "def test_it():\n    assert total(⟦⟧", "counterpart", ("pkg/use.py", "counterpart")),
     ],
 )

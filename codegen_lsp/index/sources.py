@@ -227,8 +227,13 @@ def counterpart(view: View, query: Query) -> Iterator[Piece]:
     names = set(query.names)
     for path in _counterparts(view, query.path):
         for each in view.in_file(path):
-            if each.name in names or each.name.removeprefix("test_") in names:
+            if each.name in names or any(_is_test_of(each.name, name) for name in names):
                 yield from _shown(view, each, "counterpart", 0.6)
+
+
+def _is_test_of(test: str, name: str) -> bool:
+    """Whether a test is called after something: `test_total`, `test_total_of_nothing`, `TestTotal`."""
+    return test == f"Test{name}" or f"{test}_".startswith(f"test_{name}_")
 
 
 def _like(query: Query, path: str, text: str, span: Span, reason: str) -> Piece:
