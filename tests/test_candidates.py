@@ -125,6 +125,10 @@ def test_half_a_word_is_written_again_before_a_candidate_goes_on(loaded: Loaded)
     given = ask(loaded.machine, prompt, heal=True, max_tokens=30, candidates=(("urn self.result", 500.0),))
     assert text_of(given).startswith("urn self.result")
     assert loaded.machine.cache.problems() == []
+    stopped = ask(
+        loaded.machine, prompt, heal=True, max_tokens=30, stop=("self",), candidates=(("urn self.result", 500.0),)
+    )
+    assert (text_of(stopped), stopped[-1].finish) == ("urn ", "stop")
     short = ask(loaded.machine, prompt, heal=True, max_tokens=2, candidates=(("urn self.result", 500.0),))
     assert not text_of(short).startswith("urn self"), "there is no room for it"
 

@@ -9,7 +9,7 @@ from typing import Any
 from codegen_lsp.core import Delta
 from codegen_lsp.errors import EngineError, EngineFailed, EngineUnavailable
 
-USAGE = ("prompt_tokens", "completion_tokens", "candidates", "copied_tokens")
+USAGE = ("prompt_tokens", "completion_tokens", "candidate_runs", "copied_tokens")
 """Counts that are taken over as they are; the last two are our host's."""
 
 

@@ -102,9 +102,10 @@ def _with_candidates(writing: _Writing, logits: Logits, healing: Healing | None)
             held.append(item)
     answered = slot.ids[len(prompt) :]
     offered = {} if held[-1].finish == "cancelled" else encoded(request.candidates, owed, machine.encode)
-    offered = {ids: bonus for ids, bonus in offered.items() if len(ids) <= request.max_tokens}
+    room = min(request.max_tokens, machine.context_window - len(prompt) - 2)
+    offered = {ids: bonus for ids, bonus in offered.items() if len(ids) <= room}
     best = yield from judge.best(offered, writing.told, writing.is_cancelled)
-    writing.clock.scored = judge.num_runs
+    writing.clock.runs = judge.num_runs
     if best is not None:
         said.close()
         slot.cut(machine.runner, len(prompt))
@@ -151,6 +152,9 @@ class _Writing:
             if beyond:
                 self.clock.copied += 1
                 yield self._piece(number, beyond, logits, None)
+            if self._said.is_stopped:
+                yield Piece("", (), "stop", self.clock.usage(None))
+                return
         yield from self.go((*prompt, *found.ids), found.logits[-1], None, found.end)
 
     def go(
@@ -219,8 +223,8 @@ class _Clock:
         self.num_prompt = num_prompt
         self.cached = 0
         self.completed = 0
-        self.scored = self.copied = 0
-        """Candidates that were run, and tokens of the one that was taken."""
+        self.runs = self.copied = 0
+        """Forwards for candidates, and tokens of the one that was taken."""
         self._steps = (0, 0)
         self._start = self._middle = perf_counter()
 
@@ -232,7 +236,7 @@ class _Clock:
         """Tokens, and milliseconds."""
         if steps:
             self._steps = steps.num_drafted, steps.num_accepted
-        offered = {"candidates": self.scored, "copied_tokens": self.copied} if self.scored else {}
+        offered = {"candidate_runs": self.runs, "copied_tokens": self.copied} if self.runs else {}
         return {
             **offered,
             "prompt_tokens": self.num_prompt,

@@ -68,7 +68,7 @@ class Completion:
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
-            **{name: self._sum(name) for name in ("candidates", "copied_tokens") if self._sum("candidates")},
+            **{name: self._sum(name) for name in ("candidate_runs", "copied_tokens") if self._sum("candidate_runs")},
             "prompt_tokens_details": {"cached_tokens": cached},
             "completion_tokens_details": {
                 "accepted_prediction_tokens": self._sum("accepted_tokens"),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from codegen_lsp.text import Span
 
-MAX_PIECES = 8
+MAX_PIECES = 12
+"""More than a prompt has room for: their lines are offered as well."""
 COPY = 0.5
 """Share of common words from which on a piece counts as a copy of what is around the cursor."""
 
