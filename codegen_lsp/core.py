@@ -167,6 +167,9 @@ class SamplingParams:
     candidates: tuple[tuple[str, float], ...] = ()
     """(line that somebody has written, bonus in nats): an engine that can takes one for the answer's first line where
     its log-probability and the bonus are more than the log-probability of its own line."""
+    least_confidence: float = 0.0
+    """Mean token probability below which nobody wants the answer, and of a candidate's tokens, in the next field."""
+    candidate_confidence: float = 0.0
     is_background: bool = False
     """Nobody waits for it: an engine that can does everything else first."""
 

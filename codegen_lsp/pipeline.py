@@ -42,6 +42,12 @@ from codegen_lsp.trace import Clock, Stopwatch, Trace
 
 OFF = "codegen: off"
 """In `Completion.filters` when the file itself says so."""
+COPIED = 0.5
+"""Power of a copied line's confidence: that somebody has written it takes away half of the doubt (of its logarithm).
+
+Of held-out ends of lines, copied ones with a mean token probability of 0.6 and more were right in 16 of 24 cases, as
+often as others from 0.78 on; below 0.6 they were right in 38 %, the others in 8 %.
+"""
 CONTROL_TOKENS = 16
 """Room in a prompt for control tokens and line ends."""
 MAX_TOKENS = {Shape.LINE: 48, Shape.BLOCK: 256, Shape.BODY: 256}
@@ -110,10 +116,16 @@ class _Answer:
         self.is_cut |= delta.finish == "length"
         self.is_cancelled |= delta.finish == "cancelled"
 
+    def is_copied(self, shape: Shape) -> bool:
+        """Whether it is a line that stands elsewhere."""
+        return shape is Shape.LINE and self.usage.get("copied_tokens", 0) > 0
+
     def can_reach(self, confidence: float, shape: Shape) -> bool:
         """Whether enough certain tokens (HOPE) could still make it so sure."""
         if not confidence:
             return True
+        if self.is_copied(shape):
+            confidence **= 1 / COPIED
         num = max(HOPE[shape], len(self.pieces))
         return sum(logprob for _, logprob in self.pieces) >= num * math.log(confidence)
 
@@ -178,6 +190,8 @@ async def complete(
         options.top_p,
         options.seed,
         candidates=offered,
+        least_confidence=options.min_confidence,
+        candidate_confidence=options.min_confidence ** (1 / COPIED if intent.shape is Shape.LINE else 1),
         is_background=options.is_background,
     )
     heal = options.heal and bool(context.prefix.rpartition("\n")[2].strip(" \t"))
@@ -255,6 +269,8 @@ def _finish(request: _Request, stream: Stream, answer: _Answer) -> Completion:
     if kept.strip() != text.strip():
         filters += ("syntax",)
     confidence = answer.confidence(sys.maxsize if answer.is_hopeless else len(kept))
+    if answer.is_copied(intent.shape):
+        confidence **= COPIED
     if edit and (mended := _mend(kept, request)) != kept and (again := _fit(mended, request, stream.site)):
         edit, kept = again
         filters += ("names",)

@@ -6,19 +6,27 @@ The oracle scores every candidate by a forward over everything, without cache, t
 from __future__ import annotations
 
 import itertools
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from fakes import MODEL, ByteTokenizer
 from machines import CODE, KINDS, ask, fresh, ids_of, slow, text_of
 
 from codegen_lsp.context.intent import find_intent
 from codegen_lsp.context.lines import BONUS, MAX_CHARS, OWN_BONUS, candidates
-from codegen_lsp.core import Snapshot, Snippet
+from codegen_lsp.core import Delta, Snapshot, Snippet
+from codegen_lsp.engine.scripted import ScriptedEngine
 from codegen_lsp.host import candidates as candidates_module
+from codegen_lsp.host.decode import decode
 from codegen_lsp.host.load import Loaded, load_model
+from codegen_lsp.host.params import Request
+from codegen_lsp.pipeline import Options, complete
+from codegen_lsp.prompt.formats import BY_NAME
 from codegen_lsp.syntax.parse import parse
 
 pytest_plugins = ["machines"]
@@ -144,6 +152,50 @@ def test_few_are_run_and_none_that_cannot_win(loaded: Loaded) -> None:
     many = tuple((" ".join((*words, *words)), 90.0) for words in itertools.pairwise(CODE))
     ask(machine.machine, prompt, candidates=many)
     assert runner.num_forwards <= 3 * num_plain + candidates_module.MAX_RUNS + 10
+
+
+def test_what_nobody_wants_is_not_written_to_its_end(loaded: Loaded) -> None:
+    prompt, some = loaded.tokenizer.encode("import self\n"), (("self.result = value + 1", 500.0),)
+    taken = ask(loaded.machine, prompt, max_tokens=30, candidates=some)
+    assert text_of(taken).startswith("self.result")
+    refused = ask(loaded.machine, prompt, max_tokens=30, candidates=some, candidate_confidence=0.9)
+    assert ids_of(refused) == ids_of(ask(loaded.machine, prompt, max_tokens=30))
+    assert loaded.machine.cache.problems() == []
+    machine, runner = slow(fresh(loaded))
+    answer = decode(
+        Request(tuple(prompt), 30, 0.0, candidates=some, least_confidence=0.9, candidate_confidence=0.9),
+        machine.machine,
+        lambda: False,
+    )
+    next(answer)
+    assert runner.num_forwards < 4, "given up at the first token, and so is the candidate"
+    assert ids_of([*ask(machine.machine, prompt, max_tokens=30, candidates=some, least_confidence=0.9)])
+    answer.close()
+
+
+async def test_a_copied_line_is_half_as_doubtful() -> None:
+    for copied, least, is_offered in ((3, 0.8, True), (0, 0.8, False), (3, 0.9, False)):
+        engine = Copying(["value + 1"], copied)
+        snapshot = Snapshot("a.py", "python", "x = \n", 4)
+        options = Options(min_confidence=least)
+        done = await complete(snapshot, engine, MODEL, BY_NAME["codegen"], ByteTokenizer(), options=options)
+        assert (done.edit is not None) == is_offered
+        assert round(done.confidence, 3) == (round(math.exp(-0.2), 3) if copied else round(math.exp(-0.4), 3))
+        (_, params, _, _) = engine.requests[0]
+        assert (params.least_confidence, round(params.candidate_confidence, 6)) == (least, round(least**2, 6))
+
+
+class Copying(ScriptedEngine):
+    """One that says how much of its answer it has copied, and is not sure."""
+
+    def __init__(self, answers: list[str], copied: int) -> None:
+        super().__init__(answers)
+        self.copied = copied
+
+    async def generate(self, *args: Any, **more: Any) -> AsyncGenerator[Delta, None]:
+        async for delta in super().generate(*args, **more):
+            logprobs = tuple(-0.4 for _ in delta.logprobs)
+            yield replace(delta, logprobs=logprobs, usage={"copied_tokens": self.copied})
 
 
 def test_a_request_that_samples_takes_none(loaded: Loaded) -> None:

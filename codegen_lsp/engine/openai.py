@@ -209,6 +209,8 @@ class OpenAIEngine:
             # We hang up as soon as we have enough, so the usage cannot wait for the end.
             if params.candidates:
                 fields["candidates"] = params.candidates
+                fields["least_confidence"] = params.least_confidence
+                fields["candidate_confidence"] = params.candidate_confidence
             if params.is_background:
                 fields["background"] = True
             fields["stream_options"] = {"continuous_usage_stats": True}

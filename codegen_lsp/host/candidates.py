@@ -9,6 +9,7 @@ log-probabilities and that of the line's end; a bonus speaks for what somebody h
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -71,13 +72,17 @@ class Judge:
     run to its end, and what the branches share is run once.
     """
 
-    def __init__(self, slot: Slot, runner: Runner, first: Logits, pauses: bytes) -> None:
-        """`first`: the logits after the prompt. `pauses`: a byte for each id, not 0 where a line or an answer ends."""
+    def __init__(self, slot: Slot, runner: Runner, first: Logits, pauses: bytes, confidence: float = 0.0) -> None:
+        """`first`: the logits after the prompt. `pauses`: a byte for each id, not 0 where a line or an answer ends.
+
+        `confidence`: mean token probability that a candidate must have.
+        """
         self._slot = slot
         self._runner = runner
         self._first = first
         self._length = len(slot.ids)
         self._ends = torch.frombuffer(bytearray(pauses), dtype=torch.uint8).bool()
+        self._least_mean = math.log(confidence) if confidence else -math.inf
         self.num_runs = 0
 
     def best(
@@ -94,7 +99,11 @@ class Judge:
         while branches and self.num_runs < MAX_RUNS and not is_cancelled():
             branch = heapq.heappop(branches)
             ids = branch.lines[0] if len(branch.lines) == 1 else branch.ids
-            if branch.most <= least or not self._cut(branch.ids):
+            if branch.most <= least:
+                break
+            if not self._is_hopeful(branch):
+                continue
+            if not self._cut(branch.ids):
                 break
             self.num_runs += 1
             start = len(self._slot.ids) - self._length
@@ -102,11 +111,15 @@ class Judge:
             logits = (*branch.logits, *rows[len(branch.logits) - start - 1 :])
             if ids in branch.lines:
                 scored = self._scored(ids, logits)
-                if scored.total + bonuses[ids] > least:
+                if scored.total + bonuses[ids] > least and scored.total >= (len(ids) + 1) * self._least_mean:
                     found, least = scored, scored.total + bonuses[ids]
             for each in _parted(branch.lines, bonuses, ids, branch.told, logits):
                 heapq.heappush(branches, each)
         return found
+
+    def _is_hopeful(self, branch: _Branch) -> bool:
+        """Whether one of its lines would be sure enough if all that is still to come of it were certain."""
+        return branch.told >= (max(map(len, branch.lines)) + 1) * self._least_mean
 
     def _cut(self, ids: tuple[int, ...]) -> bool:
         """Leave in the slot what it has of some ids behind the prompt, less the last: logits after it are needed."""

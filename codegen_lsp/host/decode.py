@@ -6,6 +6,7 @@ the same time can share a pass over the weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -34,6 +35,9 @@ class Machine:
     encode: Callable[[str], Sequence[int]]
     """The tokenizer's, for candidates; it remembers what it was asked for."""
 
+
+HOPE = 16
+"""Tokens of a line, for which nothing more than certainty can be hoped."""
 
 Writes = Generator[Piece | Forward, list[Logits] | None, None]
 """What an answer yields, and is sent."""
@@ -90,11 +94,11 @@ def _with_candidates(writing: _Writing, logits: Logits, healing: Healing | None)
     slot, request, machine = writing.slot, writing.request, writing.machine
     prompt = tuple(slot.ids)
     owed = healing.owed if healing else b""
-    judge = Judge(slot, machine.runner, logits, machine.vocabulary.pauses)
+    judge = Judge(slot, machine.runner, logits, machine.vocabulary.pauses, request.candidate_confidence)
     held: list[Piece] = []
     said = writing.go(prompt, logits, healing)
     sent: list[Logits] | None = None
-    while not held or not (held[-1].finish or writing.has_line):
+    while not held or not (held[-1].finish or writing.has_line or writing.is_hopeless):
         item, sent = said.send(sent), None
         if isinstance(item, Forward):
             sent = yield item
@@ -104,7 +108,8 @@ def _with_candidates(writing: _Writing, logits: Logits, healing: Healing | None)
     offered = {} if held[-1].finish == "cancelled" else encoded(request.candidates, owed, machine.encode)
     room = min(request.max_tokens, machine.context_window - len(prompt) - 2)
     offered = {ids: bonus for ids, bonus in offered.items() if len(ids) <= room}
-    best = yield from judge.best(offered, writing.told, writing.is_cancelled)
+    least = -math.inf if writing.is_hopeless else writing.told
+    best = yield from judge.best(offered, least, writing.is_cancelled)
     writing.clock.runs = judge.num_runs
     if best is not None:
         said.close()
@@ -141,6 +146,12 @@ class _Writing:
         self._sampler = Sampler(request.temperature, request.top_p, seed)
         self._said = Answer(request.stop)
         self._ends = request.stop_ids | (frozenset() if request.ignore_eos else self.machine.end_ids)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether its first line would not be sure enough if all that is still to come were certain."""
+        least = self.request.least_confidence
+        return bool(least) and not self.has_line and self.told < HOPE * math.log(least)
 
     def take(self, prompt: Sequence[int], found: Scored, owed: bytes) -> Writes:
         """Write a candidate, which is in the slot already, then go on behind it."""

@@ -70,6 +70,11 @@ class Request:
     heal: bool = False
     candidates: tuple[tuple[str, float], ...] = ()
     """(line that may take the place of the answer's first line, nats by which it may be less likely): candidates.py."""
+    least_confidence: float = 0.0
+    """Mean token probability below which nobody wants the answer: its first line is then not written to its end while
+    candidates wait."""
+    candidate_confidence: float = 0.0
+    """The same of a candidate's tokens."""
     is_background: bool = False
     """Nobody waits for it; an empty answer (max_tokens 0) only leaves its prompt in the cache."""
 
@@ -102,6 +107,8 @@ def parse(body: object, served: Served) -> Request:
         document=_typed(body, "document", str, "", "a string")[:4096],
         heal=_typed(body, "heal", bool, False, "true or false"),
         candidates=_candidates(body),
+        least_confidence=_number(body, "least_confidence", 0.0, 0.0, 1.0),
+        candidate_confidence=_number(body, "candidate_confidence", 0.0, 0.0, 1.0),
         is_background=_typed(body, "background", bool, False, "true or false"),
     )
 
