@@ -65,9 +65,9 @@ def built(client: IndexClient, files: int, lines: int, size: int) -> dict[str, A
     }
 
 
-def asked(client: IndexClient, root: Path, num: int) -> dict[str, float]:
-    """Times of questions, in ms: places at the ends of lines all over the tree."""
-    rng, times = random.Random(5), []
+def asked(client: IndexClient, root: Path, num: int) -> dict[str, Any]:
+    """Times of questions, in ms: at the ends of lines all over the tree, and again some characters further on."""
+    rng, times, again = random.Random(5), list[float](), list[float]()
     entries = [each for each in Rules(root).walk() if 500 < each.size < 200_000]
     for entry in rng.choices(entries, k=num):
         text = (root / entry.path).read_text(encoding="utf-8", errors="replace")
@@ -75,9 +75,14 @@ def asked(client: IndexClient, root: Path, num: int) -> dict[str, float]:
         began = time.perf_counter()
         client.ask("snippets", path=entry.path, text=text, offset=max(0, offset))
         times.append((time.perf_counter() - began) * 1000)
-        client.say({"method": "close", "params": {"path": entry.path}})
         client.ask("status")  # what is done after an answer is not a part of the next one's time
-    return summary(times)
+        typed = text[:offset] + "\nvalue" + text[offset:]
+        began = time.perf_counter()
+        client.ask("snippets", path=entry.path, text=typed, offset=max(0, offset) + 6)
+        again.append((time.perf_counter() - began) * 1000)
+        client.say({"method": "close", "params": {"path": entry.path}})
+        client.ask("status")
+    return {"at a new place": summary(times), "typing on": summary(again)}
 
 
 def seen(client: IndexClient, root: Path, num: int) -> dict[str, float]:

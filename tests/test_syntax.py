@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -266,3 +267,16 @@ def test_faults_that_tree_sitter_forgives(text: str, fault: int | None, errors: 
     tree = parse(text, "python", len(text))
     assert (tree.fault, len(tree.errors)) == (fault, errors)
     assert parse(text, "lua", len(text)).fault is None
+
+
+def test_a_parse_leaves_next_to_nothing_behind() -> None:
+    text = "".join(f"def f{number}(left, right):\n    return left + right * {number}\n\n\n" for number in range(300))
+    parse(text, "python")
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            parse(f"{text}x = {number}\n", "python")
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert left / 20 < len(text) / 4, "what the parser is given to read is let go of"

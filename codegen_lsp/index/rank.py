@@ -33,8 +33,8 @@ def similarity(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / max(1, len(left | right))
 
 
-def ranked(pieces: Iterable[Piece], most: int = MAX_PIECES) -> list[Piece]:
-    """The best pieces, best first, those of one place as one."""
+def ranked(pieces: Iterable[Piece]) -> list[Piece]:
+    """Pieces, best first, those of one place as one."""
     kept: list[Piece] = []
     for piece in sorted(pieces, key=lambda each: (-each.score, each.path, each.span.start)):
         same = next((number for number, other in enumerate(kept) if _overlap(piece, other)), None)
@@ -42,7 +42,7 @@ def ranked(pieces: Iterable[Piece], most: int = MAX_PIECES) -> list[Piece]:
             kept.append(piece)
         elif piece.reason not in kept[same].reason:
             kept[same] = _joined(kept[same], piece)
-    return sorted(kept, key=lambda each: (-each.score, each.path, each.span.start))[:most]
+    return sorted(kept, key=lambda each: (-each.score, each.path, each.span.start))
 
 
 def _overlap(left: Piece, right: Piece) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,7 +15,7 @@ from codegen_lsp.core import Definition
 from codegen_lsp.index.query import NEAR_LINES, Query
 from codegen_lsp.index.rank import COPY, MAX_PIECES, Piece, ranked, similarity
 from codegen_lsp.index.view import View
-from codegen_lsp.index.words import word_list
+from codegen_lsp.index.words import word_set
 from codegen_lsp.text import Span
 
 MAX_CHARS = 800
@@ -22,6 +23,8 @@ MAX_CHARS = 800
 MOST_MEANINGS = 3
 """A name that is defined more often says nothing of which one is meant."""
 NUM_SIMILAR = 24
+NUM_DEFINED = 10
+"""Names whose definitions are read, the nearest."""
 NUM_OPENED = 4
 """Pieces of open documents."""
 MAX_HOPS = 2
@@ -51,23 +54,21 @@ def snippets(view: View, params: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def pieces(view: View, query: Query, most: int = MAX_PIECES) -> list[Piece]:
     """The best pieces for a query, best first."""
-    return ranked(candidates(view, query), most)
+    # Copies go first: one that overlaps with something new would take that with it.
+    return ranked(piece for piece in candidates(view, query) if not _is_copy(piece, query))[:most]
 
 
-def candidates(view: View, query: Query) -> list[Piece]:
-    """What all sources find, less near copies of what is around the cursor."""
+def candidates(view: View, query: Query) -> Iterator[Piece]:
+    """What all sources find."""
     chosen = SOURCES.keys() if query.sources is None else query.sources
-    found = (
-        replace(piece, score=min(MOST_SURE, WEIGHTS.get(name, 1.0) * piece.score))
-        for name, source in SOURCES.items()
-        if name in chosen
-        for piece in source(view, query)
-    )
-    return [piece for piece in found if not _is_copy(piece, query)]
+    for name, source in SOURCES.items():
+        if name in chosen:
+            for piece in source(view, query):
+                yield replace(piece, score=min(MOST_SURE, WEIGHTS.get(name, 1.0) * piece.score))
 
 
 def _is_copy(piece: Piece, query: Query) -> bool:
-    return similarity(frozenset(word_list(piece.text)), query.words) > COPY
+    return similarity(word_set(piece.text), query.words) > COPY
 
 
 # Definitions
@@ -96,7 +97,7 @@ def installed(view: View, query: Query) -> Iterator[Piece]:
 def defined(view: View, query: Query) -> Iterator[Piece]:
     """Definitions in the workspace of names near the cursor, where there are few of that name."""
     names = [name for name in query.names if name not in query.imported]
-    for rank, _, meanings in _meanings(view, query, names):
+    for rank, _, meanings in islice(_meanings(view, query, names), NUM_DEFINED):
         for each in meanings:
             yield from _shown(view, each, "name near the cursor", 0.7 * _nearness(rank) / len(meanings))
 
@@ -142,7 +143,7 @@ def _meanings(view: View, query: Query, names: list[str]) -> Iterator[tuple[int,
 
 def _of_file(view: View, path: str, name: str, score: float, hops: int = MAX_HOPS) -> Iterator[Piece]:
     """A name's definition in a file, or in the one that it is handed on from."""
-    found = [each for each in view.in_file(path) if each.name == name and not each.parent]
+    found = [each for each in view.named_in(path, name) if not each.parent]
     for each in found:
         yield from _shown(view, each, "imported", score)
     if not found and hops:
@@ -164,8 +165,7 @@ def _face(view: View, definition: Definition, whole: str) -> str:
     if len(whole) <= MAX_CHARS:
         return whole
     if definition.kind == "class":
-        members = [each for each in view.in_file(definition.path) if each.parent == definition.name]
-        lines = [each.signature for each in members]
+        lines = [each.signature for each in view.members(definition.path, definition.name)]
         return _cut("\n    ".join((definition.signature, *lines)))
     return _cut(whole)
 
@@ -216,7 +216,7 @@ def edited(view: View, query: Query) -> Iterator[Piece]:
     for age, (path, text) in enumerate(query.edited):
         known = query.text if path == query.path else view.text(path)
         start = known.find(text) if known else -1
-        score = similarity(frozenset(word_list(text)), query.words)
+        score = similarity(word_set(text), query.words)
         span = Span(max(0, start), max(0, start) + len(text))
         if path != query.path or not -FAR // 2 < query.offset - span.start < FAR:
             yield Piece(path, span, text, "edited just now", min(0.99, 0.15 / (1 + age) + score))
@@ -238,7 +238,7 @@ def _is_test_of(test: str, name: str) -> bool:
 
 def _like(query: Query, path: str, text: str, span: Span, reason: str) -> Piece:
     """A piece that is scored by its words, and goes on for a few lines: what followed there may follow here."""
-    score = similarity(frozenset(word_list(span.of(text))), query.words)
+    score = similarity(word_set(span.of(text)), query.words)
     end = span.end
     for _ in range(NEAR_LINES):
         at = text.find("\n", end + 1)

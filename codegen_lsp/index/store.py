@@ -24,7 +24,7 @@ StoreError = sqlite3.Error
 VERSION = 2
 MAX_RARE = 16
 """Words that are searched, the rarest ones."""
-MAX_POSTINGS = 4000
+MAX_POSTINGS = 2500
 """Places of words that are looked at for one question, so that it takes milliseconds in any workspace."""
 MAX_GONE = 0.3
 """Share of the pieces that may be gone before everything is made anew."""
@@ -236,12 +236,20 @@ class Store:
         return str(row[0]) if row else ""
 
     def named(self, names: Sequence[str], limit: int = 4) -> list[Definition]:
-        """Definitions of exactly these names, at most `limit` of each."""
+        """Definitions of exactly these names, at most `limit` of each: any, for a common name has thousands."""
         return [
             each
             for name in names
-            for each in self._definitions("definitions.name = ? ORDER BY path, start LIMIT ?", (name, limit))
+            for each in sorted(self._definitions("definitions.name = ? LIMIT ?", (name, limit)), key=_place)
         ]
+
+    def members(self, path: str, parent: str) -> list[Definition]:
+        """The definitions in a class of a file."""
+        return self._definitions("path = ? AND parent = ? ORDER BY start", (path, parent))
+
+    def named_in(self, path: str, name: str) -> list[Definition]:
+        """The definitions of a name in a file."""
+        return self._definitions("path = ? AND definitions.name = ? ORDER BY start", (path, name))
 
     def in_file(self, path: str) -> list[Definition]:
         """The definitions of a file, in order."""
@@ -301,6 +309,10 @@ class Store:
 
 
 TABLES = ("definitions", "imports", "chunks")
+
+
+def _place(definition: Definition) -> tuple[str, int]:
+    return definition.path, definition.span.start
 
 
 def remove_files(path: Path) -> None:

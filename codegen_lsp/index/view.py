@@ -71,10 +71,14 @@ class Buffers:
 
 
 class View:
-    """store.Store's questions, answered for the documents from their buffers; and what is installed."""
+    """store.Store's questions, answered for the documents from their buffers; and what is installed.
+
+    For one query: what it has read it does not read again.
+    """
 
     def __init__(self, store: Store, buffers: Buffers | None = None, installed: Installed | None = None) -> None:
         self._store = store
+        self._texts: dict[str, str | None] = {}
         self.buffers = buffers or Buffers()
         self.installed = installed
 
@@ -88,6 +92,16 @@ class View:
         """The definitions of a file, in order."""
         own = self.buffers.get(path)
         return own.definitions if own else self._store.in_file(path)
+
+    def named_in(self, path: str, name: str) -> Sequence[Definition]:
+        """Those of one name."""
+        own = self.buffers.get(path)
+        return [each for each in own.definitions if each.name == name] if own else self._store.named_in(path, name)
+
+    def members(self, path: str, parent: str) -> Sequence[Definition]:
+        """Those of a class."""
+        own = self.buffers.get(path)
+        return [each for each in own.definitions if each.parent == parent] if own else self._store.members(path, parent)
 
     def imports_of(self, path: str) -> Sequence[tuple[str, str]]:
         """(module, name) of a file's imports."""
@@ -114,4 +128,8 @@ class View:
     def text(self, path: str) -> str | None:
         """A file's text; None when it is not known, or not as it was any more."""
         own = self.buffers.get(path)
-        return own.text if own else self._store.text(path)
+        if own:
+            return own.text
+        if path not in self._texts:
+            self._texts[path] = self._store.text(path)
+        return self._texts[path]

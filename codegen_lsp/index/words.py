@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
@@ -13,3 +14,9 @@ MAX_LENGTH = 40
 def word_list(text: str) -> list[str]:
     """Its sub-words in lower case, in order: `readFile_22` has read, file and 22."""
     return [word.lower() for word in _WORD.findall(text) if MIN_LENGTH <= len(word) <= MAX_LENGTH]
+
+
+@functools.lru_cache(maxsize=4096)
+def word_set(text: str) -> frozenset[str]:
+    """The same without order. Remembered: while somebody types, the same pieces are looked at again and again."""
+    return frozenset(word_list(text))
