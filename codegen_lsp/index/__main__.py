@@ -17,6 +17,8 @@ from typing import Any
 
 from codegen_lsp.errors import CodegenError
 
+PIPE_BYTES = 1 << 20
+"""A document comes in one line."""
 NICE = 5
 """The editor and the model go first."""
 
@@ -24,7 +26,7 @@ NICE = 5
 def main() -> int:
     """Serve the input; the exit code."""
     logging.basicConfig(format="codegen-lsp index: %(message)s")
-    out = os.fdopen(os.dup(1), "wb")
+    out, lines = os.fdopen(os.dup(1), "wb"), os.fdopen(os.dup(0), "rb", buffering=PIPE_BYTES)
     os.dup2(2, 1)  # what is printed by mistake must not look like an answer
     if hasattr(os, "nice"):
         os.nice(NICE)
@@ -37,7 +39,7 @@ def main() -> int:
         out.flush()
 
     try:
-        first = json.loads(sys.stdin.buffer.readline())
+        first = json.loads(lines.readline())
         settings, _ = parse(first.get("settings"))
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         process = Process(Rules(Path(first["root"]).resolve(), settings), events, send)
@@ -47,7 +49,7 @@ def main() -> int:
     except CodegenError as error:
         print(f"codegen-lsp index: {error}", file=sys.stderr)
         return error.exit_code
-    listen(sys.stdin.buffer, events)
+    listen(lines, events)
     with suppress(BrokenPipeError, KeyboardInterrupt):
         process.run()
     gc.freeze()

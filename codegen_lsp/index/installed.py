@@ -28,7 +28,7 @@ MAX_TYPES = 3
 SURE, GUESSED = 0.8, 0.6
 """Scores, next to the cursor, of what is named and of what a variable probably is: the workspace's own come first."""
 
-MAX_ABOVE = 64_000
+MAX_ABOVE = 16_000
 """Characters above the cursor in which variables are looked for."""
 
 _CHAIN = re.compile(r"(?<![\w.])[^\W\d]\w*(?:\.[^\W\d]\w*){0,5}")
@@ -52,6 +52,8 @@ class Installed:
         if language_at(query.path) != "python":
             return
         self._packages.begin()
+        if not self._packages.has_any:
+            return
         resolver = Resolver(self._packages)
         for wanted in _wanted(_Document(resolver, workspace, query), query):
             source, found = wanted.target.source, wanted.target.found

@@ -74,6 +74,11 @@ class Packages:
         self._versions: dict[str, str] | None = None
         self._reads, self._parses = MAX_READS, MAX_PARSES
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is an environment."""
+        return bool(self._sites)
+
     def sources(self, module: str) -> Iterator[Source]:
         """The files of a module, stubs first; without those that are not known yet and too many for one question."""
         if module not in self._files:

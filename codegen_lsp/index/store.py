@@ -22,6 +22,8 @@ from codegen_lsp.text import Span
 
 StoreError = sqlite3.Error
 VERSION = 2
+CACHE_KB, MMAP_BYTES = 8_000, 256 << 20
+"""A query looks at pages all over the database: mapped, they need not be copied."""
 MAX_RARE = 16
 """Words that are searched, the rarest ones."""
 MAX_POSTINGS = 2500
@@ -109,6 +111,8 @@ class Store:
         self._base = sqlite3.connect(self.path, isolation_level=None, timeout=5.0)
         self._base.execute("PRAGMA journal_mode = WAL" if is_writer else "PRAGMA query_only = 1")
         self._base.execute("PRAGMA synchronous = NORMAL")
+        self._base.execute(f"PRAGMA cache_size = {-CACHE_KB}")
+        self._base.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
         version = self._base.execute("PRAGMA user_version").fetchone()[0]
         has_tables = self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
         if version != VERSION and (has_tables or not is_writer):
