@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-typing bench-gpu train-smoke wheel clean
+.PHONY: demo test lint bench bench-typing bench-workspace bench-context bench-gpu train-smoke wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
@@ -36,6 +36,13 @@ bench: $(READY)
 # The same without the others: nothing to install.
 bench-typing: $(READY)
 	@$(BIN)/python benchmarks/typing_trace.py --peers "" $(ARGS)
+
+# The index on ten thousand files, and what other files give in held-out places (the second needs the shared folders).
+bench-workspace: $(READY)
+	@$(BIN)/python benchmarks/workspace.py $(ARGS)
+
+bench-context: $(READY)
+	@$(BIN)/python benchmarks/context.py $(ARGS)
 
 # The engine on a GPU, with random weights in the shapes of larger models; on a CPU with a small one.
 bench-gpu: $(READY)

@@ -14,8 +14,11 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 from answers import Asked, State, check
 from editor import Pace, replay
 from figures import percentile, summary, table
+from index_client import IndexClient
 from keystrokes import Page, Passage, is_line_over, next_block, read_pages, texts
 from peers import common
+from workspace import asked as asked_of
+from workspace import built, copied, seen
 
 from codegen_lsp.text import Edit, Span
 
@@ -100,3 +103,15 @@ def test_a_gguf_file_has_all_weights(tmp_path: Path) -> None:
     found = gguf.GGUFReader(tmp_path / "tiny.gguf")
     assert len(found.tensors) == 2 + 9 * 2
     assert {tensor.tensor_type.name for tensor in found.tensors} == {"F32", "F16"}
+
+
+def test_the_index_is_measured_on_what_was_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "tree"
+    root.mkdir()
+    files, lines, size = copied(Path(__file__).resolve().parent, root, 6)
+    assert (files, len(list(root.rglob("*.py")))) == (6, 6)
+    with IndexClient(root) as client:
+        assert built(client, files, lines, size)["files_per_s"] > 0
+        assert asked_of(client, root, 3)["at a new place"]["n"] == 3
+        assert seen(client, root, 2)["n"] == 2
