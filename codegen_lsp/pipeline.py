@@ -14,6 +14,7 @@ from codegen_lsp.context.intent import find_intent
 from codegen_lsp.context.lines import candidates
 from codegen_lsp.core import (
     Completion,
+    Context,
     Delta,
     Intent,
     IntentKind,
@@ -182,18 +183,7 @@ async def complete(
         )
     with watch.stage("prompt"):
         prompt = render(context, fmt, tokenizer)
-    num_asked = 0 if options.only_prefill else max_tokens
-    offered = candidates(snapshot, intent, context.prefix, snippets) if options.offers_lines and num_asked else ()
-    params = SamplingParams(
-        num_asked,
-        options.temperature,
-        options.top_p,
-        options.seed,
-        candidates=offered,
-        least_confidence=options.min_confidence,
-        candidate_confidence=options.min_confidence ** (1 / COPIED if intent.shape is Shape.LINE else 1),
-        is_background=options.is_background,
-    )
+    params = _params(snapshot, intent, context, options, snippets)
     heal = options.heal and bool(context.prefix.rpartition("\n")[2].strip(" \t"))
     stream, answer = Stream(intent, Site.of(snapshot, intent, tree)), _Answer()
     with watch.stage("generate"):
@@ -205,6 +195,24 @@ async def complete(
     if trace is not None:
         trace.add(snapshot, model.id, context, completion)
     return completion
+
+
+def _params(
+    snapshot: Snapshot, intent: Intent, context: Context, options: Options, snippets: Sequence[Snippet]
+) -> SamplingParams:
+    """How the engine is to answer."""
+    num_asked = 0 if options.only_prefill else options.max_tokens or MAX_TOKENS[intent.shape]
+    offered = candidates(snapshot, intent, context.prefix, snippets) if options.offers_lines and num_asked else ()
+    return SamplingParams(
+        num_asked,
+        options.temperature,
+        options.top_p,
+        options.seed,
+        candidates=offered,
+        least_confidence=options.min_confidence,
+        candidate_confidence=options.min_confidence ** (1 / COPIED),
+        is_background=options.is_background,
+    )
 
 
 async def complete_text(  # noqa: PLR0917 - as complete(), with two texts for the snapshot

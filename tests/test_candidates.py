@@ -41,12 +41,13 @@ OTHER = "import os\n\n\ndef total(rows):\n    # adds them\n    return sum(row.pr
 @pytest.mark.parametrize(
     ("source", "text", "expected"),
     [
-        ("# the sum\n⟦⟧\n", OTHER, {"import os", "def total(rows):", "return sum(row.price for row in rows)"}),
+        ("y = 2\n⟦⟧\n", OTHER, {"import os", "def total(rows):", "return sum(row.price for row in rows)"}),
         ("return s⟦⟧\n", OTHER, {"um(row.price for row in rows)"}),
         ("return ⟦⟧\n", OTHER, {"sum(row.price for row in rows)"}),
         ("value = ⟦⟧\n", OTHER, set[str]()),
-        ("# the sum\n⟦⟧\n", "y = '" + "x" * MAX_CHARS + "'\n" + '"""A docstring of its own."""\n', set[str]()),
+        ("y = 2\n⟦⟧\n", "y = '" + "x" * MAX_CHARS + "'\n" + '"""A docstring of its own."""\n', set[str]()),
         ("def total(rows):\n    ⟦⟧\n", OTHER, set[str]()),  # a whole body is not one line
+        ("# the sum\n⟦⟧\n", OTHER, set[str]()),  # nor what a comment asks for
     ],
 )
 def test_lines_of_what_was_retrieved(source: str, text: str, expected: set[str]) -> None:
@@ -56,7 +57,7 @@ def test_lines_of_what_was_retrieved(source: str, text: str, expected: set[str])
 
 def test_lines_of_the_file_itself_but_not_those_next_to_the_cursor() -> None:
     lines = [f"value_{number} = compute({number})\n" for number in range(9)]
-    found = offered("".join(lines[:5]) + "# one more\n", "\n" + "".join(lines[5:]), Snippet("b.py", lines[8], "", 0.0))
+    found = offered("".join(lines[:5]) + "y = 2\n", "\n" + "".join(lines[5:]), Snippet("b.py", lines[8], "", 0.0))
     assert sorted(found) == [line.strip() for line in (*lines[:4], *lines[7:])]
     assert found[lines[0].strip()] == OWN_BONUS
     assert found[lines[8].strip()] == max(OWN_BONUS, BONUS)

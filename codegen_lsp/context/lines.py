@@ -25,9 +25,10 @@ def candidates(
 ) -> tuple[tuple[str, float], ...]:
     """What could be written next, each once, with a bonus in nats against what the model says by itself.
 
-    `prefix` is the text before it. None for a whole body.
+    `prefix` is the text before it. None for more than a line: what a comment or a docstring asks for begins in many
+    ways, each of them less likely than a short line that has nothing to do with it.
     """
-    if intent.shape is Shape.BODY:
+    if intent.shape is not Shape.LINE:
         return ()
     typed = prefix.rpartition("\n")[2].lstrip()
     least = MIN_REST if typed else MIN_CHARS
