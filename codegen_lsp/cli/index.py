@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from codegen_lsp.index.store import Store
 
 MAX_PROCESSES = 20
-PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 DESCRIPTION = """\
 Read a project's source files, so that `complete` and `explain` can show the model what it needs of them.
@@ -86,31 +85,30 @@ def _built(root: Path) -> dict[str, Any]:
     """Have everything looked at by a process of its own: a file that ends it is left out the next time but one."""
     for _ in range(MAX_PROCESSES):
         try:
-            return _asked(root, "build")
+            return _built_once(root)
         except EOFError:
             print("codegen-lsp: a file ended the process that read it; going on …", file=sys.stderr)
     raise FileError(f"{root} cannot be read: its files keep ending the process that reads them.")
 
 
-def _asked(root: Path, method: str) -> dict[str, Any]:
-    """One answer of an index process. Raises EOFError when it ends before."""
+def _built_once(root: Path) -> dict[str, Any]:
+    """What the index process says when it has looked at everything. Raises EOFError when it ends before."""
     import subprocess
 
+    from codegen_lsp import children
+
     status = Status()
-    # -P and cwd: the project must not be able to shadow a module.
-    command = (sys.executable, "-P", "-m", "codegen_lsp.index")
-    search = os.pathsep.join(filter(None, [PACKAGE_ROOT, os.environ.get("PYTHONPATH")]))
     with subprocess.Popen(
-        command,
+        children.command("codegen_lsp.index"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd="/",
-        env={**os.environ, "PYTHONPATH": search},
+        env=children.environment(),
         text=True,
     ) as process:
         assert process.stdin
         assert process.stdout
-        for message in ({"root": str(root)}, {"id": 1, "method": method}):
+        for message in ({"root": str(root)}, {"id": 1, "method": "build"}):
             process.stdin.write(json.dumps(message) + "\n")
         process.stdin.flush()
         for line in process.stdout:

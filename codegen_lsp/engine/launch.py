@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen_lsp import __version__
+from codegen_lsp import __version__, children
 from codegen_lsp.engine import local
 from codegen_lsp.engine.api import Wire
 from codegen_lsp.errors import EngineUnavailable
@@ -149,18 +148,15 @@ class _Launch:
         os.set_blocking(self._reader, False)
         arguments = ["--socket", str(path), "--model", spec.folder, "--device", spec.device, "--dtype", spec.dtype]
         arguments += ["--idle", str(spec.idle), "--log", str(log), "--detach"]
-        package_root = str(Path(__file__).resolve().parents[2])
-        search = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
         try:
             with log.open("ab") as errors:
-                # -P and cwd: the folder that the editor was started in must not be able to shadow a module.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "codegen_lsp.host", *arguments],
+                    children.command("codegen_lsp.host", *arguments),
                     stdin=subprocess.DEVNULL,
                     stdout=writer,
                     stderr=errors,
                     cwd="/",
-                    env={**os.environ, "PYTHONPATH": search},
+                    env=children.environment(),
                     start_new_session=True,
                 )
         except OSError as error:
