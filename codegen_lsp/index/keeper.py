@@ -6,7 +6,6 @@ writes. So whatever is told is only a hint where to look, and the walk is the tr
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import Protocol
 from codegen_lsp.index.build import Builder, Counts
 from codegen_lsp.index.files import Rules
 from codegen_lsp.index.ignore import NAMES
-
-logger = logging.getLogger(__name__)
 
 WALK_EVERY_S = 60.0
 UNWATCHED_S = 5.0
@@ -97,7 +94,7 @@ class Keeper:
         folders = set[str]()
         self._look_into("", folders)
         every = max(WALK_EVERY_S, WALK_SHARE * (self._clock() - began))
-        self._cover(folders, is_new=bool(folders - self._covered))
+        self._cover(folders, is_new=bool(folders - self._covered) or not self._is_watched)
         counts = self._builder.reconcile()
         self._walk_at = self._clock() + (every if self._is_watched else UNWATCHED_S)
         return counts

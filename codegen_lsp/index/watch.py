@@ -32,17 +32,19 @@ class Watch:
         self._current: _Thread | None = None
 
     def cover(self, folders: Sequence[Path]) -> bool:
-        """Watch these folders from now on, without a gap; False when that is not to be had (too many for the system).
+        """Watch these folders from now on, without a gap.
 
-        Folders that are gone already are passed over.
+        False when that is not to be had (too many for the system, or one went meanwhile): those of before stay watched.
         """
         thread = _Thread([folder for folder in folders if folder.is_dir()], self._changed)
         thread.start()
-        is_up = thread.up.wait(UP_S) and not thread.has_failed
+        if not thread.up.wait(UP_S) or thread.has_failed:
+            thread.stop()
+            return False
         old, self._current = self._current, thread
         if old is not None:
             old.stop()
-        return is_up
+        return True
 
     def close(self) -> None:
         """Watch nothing any more."""

@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
-import sys
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from codegen_lsp import children
 from codegen_lsp.server.convert import file_path
 from codegen_lsp.server.model import Bar
 from codegen_lsp.server.retrieval import Index
@@ -30,9 +29,10 @@ BAR_AFTER = 200
 """Fewer files are read before anybody could look at a bar."""
 RESTART_S = (1.0, 5.0, 30.0, 300.0)
 """A process that ended by itself is started again after so long, each time in a row."""
+SOUND_S = 60.0
+"""One that lived for so long begins the row anew."""
 CLOSE_S = 0.5
 MAX_LINE = 1 << 22
-PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class IndexProcess:
@@ -74,31 +74,32 @@ class IndexProcess:
     async def _run(self) -> None:
         """Start the process, and again when it ends."""
         await asyncio.sleep(START_AFTER_S)
-        for pause in (*RESTART_S, None):
+        num_ended = 0
+        while num_ended <= len(RESTART_S):
+            began = asyncio.get_running_loop().time()
             try:
                 self._process = await self._started()
                 self.state = "ready"
                 await self._listen(self._process)
-            except OSError as error:
-                logger.warning("no index: %s", error)
+            except (OSError, ValueError) as error:  # it cannot be started, or says what is no message
+                logger.warning("no index: %s", type(error).__name__)
             finally:
                 await self._ended()
-            if pause is None:
-                break
-            self.state = "restarting"
-            await asyncio.sleep(pause)
+            is_sound = asyncio.get_running_loop().time() > began + SOUND_S
+            num_ended = 1 if is_sound else num_ended + 1
+            if num_ended <= len(RESTART_S):
+                self.state = "restarting"
+                await asyncio.sleep(RESTART_S[num_ended - 1])
         self.state = "off: its process keeps ending; see the log"
         logger.warning("the index process keeps ending; other files are not looked at any more")
 
     async def _started(self) -> asyncio.subprocess.Process:
-        search = os.pathsep.join(filter(None, [PACKAGE_ROOT, os.environ.get("PYTHONPATH")]))
-        # -P and cwd: the workspace must not be able to shadow a module.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "codegen_lsp.index"),
+            *children.command("codegen_lsp.index"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": search},
+            env=children.environment(),
             start_new_session=True,
             limit=MAX_LINE,
         )
