@@ -117,15 +117,16 @@ class _Answer:
         self.is_cut |= delta.finish == "length"
         self.is_cancelled |= delta.finish == "cancelled"
 
-    def is_copied(self, shape: Shape) -> bool:
+    @property
+    def is_copied(self) -> bool:
         """Whether it is a line that stands elsewhere."""
-        return shape is Shape.LINE and self.usage.get("copied_tokens", 0) > 0
+        return self.usage.get("copied_tokens", 0) > 0
 
     def can_reach(self, confidence: float, shape: Shape) -> bool:
         """Whether enough certain tokens (HOPE) could still make it so sure."""
         if not confidence:
             return True
-        if self.is_copied(shape):
+        if self.is_copied:
             confidence **= 1 / COPIED
         num = max(HOPE[shape], len(self.pieces))
         return sum(logprob for _, logprob in self.pieces) >= num * math.log(confidence)
@@ -277,7 +278,7 @@ def _finish(request: _Request, stream: Stream, answer: _Answer) -> Completion:
     if kept.strip() != text.strip():
         filters += ("syntax",)
     confidence = answer.confidence(sys.maxsize if answer.is_hopeless else len(kept))
-    if answer.is_copied(intent.shape):
+    if answer.is_copied:
         confidence **= COPIED
     if edit and (mended := _mend(kept, request)) != kept and (again := _fit(mended, request, stream.site)):
         edit, kept = again

@@ -174,6 +174,11 @@ def test_where_nothing_can_be_watched_it_looks_more_often(root: Path, tmp_path: 
     kept.watch.works = False
     kept.keeper.work()
     assert kept.keeper.wait_s == UNWATCHED_S
+    kept.watch.works = True
+    kept.now += UNWATCHED_S
+    kept.keeper.work()
+    assert len(kept.watch.covered) == 2, "it is tried again"
+    assert kept.keeper.wait_s == WALK_EVERY_S
 
 
 def test_a_walk_that_takes_long_is_not_made_often(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +192,22 @@ def test_a_walk_that_takes_long_is_not_made_often(root: Path, tmp_path: Path, mo
     monkeypatch.setattr(kept.keeper, "_rules", Slow(root))
     kept.keeper.work()
     assert kept.keeper.wait_s == keeper_module.WALK_SHARE
+
+
+def test_a_watch_that_cannot_be_had_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[frozenset[Path]]()
+    watch = Watch(seen.append)
+    assert watch.cover([tmp_path])
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left for watches")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("codegen_lsp.index.watch.watch", full)
+        assert not watch.cover([tmp_path, tmp_path])
+    (tmp_path / "a.py").write_text("a = 1\n")
+    assert within(5, lambda: bool(seen))
+    watch.close()
 
 
 def test_a_watch_of_folders_that_are_not_there(tmp_path: Path) -> None:
@@ -208,7 +229,8 @@ def test_questions_are_answered_while_it_reads(root: Path) -> None:
         while build not in client._said:
             client.ask("snippets", **place)
             answered += 1
-        assert client.end(build)["result"]["added"] >= 0
+        counts = client.end(build)["result"]
+        assert counts["added"] + counts["unchanged"] == 405
         assert answered > 3
         assert client.progress[-1][0] == client.progress[-1][1] > 400
         assert "pkg/shapes.py" in [each["path"] for each in client.ask("snippets", **place)]
@@ -228,7 +250,24 @@ def test_questions_are_answered_while_it_reads(root: Path) -> None:
 def test_what_it_does_not_understand(root: Path, message: Any) -> None:
     with IndexClient(root) as client:
         client.say(message)
-        assert client.ask("status")["files"] >= 0
+        assert client.ask("status")["writes"] is True
+
+
+def test_what_is_kept_out_is_not_shown_because_it_is_open(root: Path) -> None:
+    write(root, {".gitignore": "private\n"})
+    secret = "def secret_word(colour):\n    return colour\n"
+    ask = {"path": "n.py", "text": "# the secret word of a colour\nx = secret_word(", "offset": 46}
+    kept_out = {"private/a.py": secret, ".hidden/b.py": secret, "off.py": f"# codegen: off\n{secret}", "x.env": secret}
+    with IndexClient(root, settings={"disabled_globs": ["*.env"]}) as client:
+        client.ask("build")
+        for path, text in kept_out.items():
+            client.ask("snippets", path=path, text=text, offset=0)
+        told = [{"path": path, "text": text} for path, text in kept_out.items() if path != "off.py"]
+        assert not any("secret" in each["text"] for each in client.ask("snippets", **ask, edited=told))
+        client.ask("snippets", path="open.py", text=secret, offset=0)
+        assert any(each["path"] == "open.py" for each in client.ask("snippets", **ask))
+        client.ask("snippets", path="open.py", text=f"# codegen: off\n{secret}", offset=0)
+        assert not any(each["path"] == "open.py" for each in client.ask("snippets", **ask))
 
 
 def test_two_processes_share_an_index(root: Path) -> None:

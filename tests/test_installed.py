@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from environment import PACKAGES, SITE
+from test_index import write
 
 from codegen_lsp.index import packages
 from codegen_lsp.index.build import Builder
@@ -18,13 +19,6 @@ from codegen_lsp.index.packages import site_folders
 from codegen_lsp.index.query import Query
 from codegen_lsp.index.rank import Piece
 from codegen_lsp.index.store import Store
-
-
-def write(root: Path, tree: Mapping[str, str | bytes]) -> None:
-    for path, text in tree.items():
-        place = root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 @pytest.fixture

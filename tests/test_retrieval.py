@@ -155,6 +155,23 @@ async def test_where_the_user_wrote_is_told_as_it_is_now(monkeypatch: pytest.Mon
     assert session.retrieval.snippets(URI) == ()
 
 
+async def test_nothing_is_told_of_what_is_kept_out_or_another_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, index = opened(monkeypatch)
+    session = bench.session
+    session.roots = (ROOT, "file:///other")
+    for uri, text in (
+        (f"{ROOT}/keys.env", "KEY=1\n"),
+        (f"{ROOT}/off.py", "# codegen: off\n\nx = 1\n"),
+        ("file:///other/a.py", "x = 1\n"),
+        ("file:///elsewhere/a.py", "x = 1\n"),
+        (f"{ROOT}/told.py", "x = 1\n"),
+    ):
+        session.open(uri, "python", 1, text)
+        session.change(uri, 2, [Change("y", (0, 0), (0, 0))] if "off" not in uri else [Change("y", (2, 0), (2, 0))])
+    await session.retrieval.refresh(ask_of(bench), Settings())
+    assert index.asked[-1]["edited"] == [{"path": "told.py", "text": "yx = 1\n"}]
+
+
 async def test_diagnostics_at_the_cursor_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     bench, index = opened(monkeypatch)
     params = types.CodeActionParams(

@@ -16,7 +16,8 @@ FAR = 16_000
 """Characters before and behind the cursor whose lines are offered."""
 NEAR = 2
 """Lines next to the cursor that are not: nobody writes the same line twice in a row."""
-OWN_BONUS, BONUS, SCORE_BONUS = 0.0, 2.0, 0.0
+OWN_BONUS, BONUS = 0.0, 2.0
+"""Nats for a line of the file, and of what was retrieved; measured (models/LOG.md)."""
 _COMMENT = ("#", "//", "/*", "*", "--", '"""', "'''")
 
 
@@ -33,8 +34,9 @@ def candidates(
     typed = prefix.rpartition("\n")[2].lstrip()
     least = MIN_REST if typed else MIN_CHARS
     found: dict[str, float] = {}
-    lines = [(line, OWN_BONUS) for line in _of_file(snapshot.text, intent)]
-    lines += [(line, BONUS + SCORE_BONUS * one.score) for one in snippets for line in one.text.split("\n")]
+    # Those of the file last: a long one has more than there is room for.
+    lines = [(line, BONUS) for one in snippets for line in one.text.split("\n")]
+    lines += [(line, OWN_BONUS) for line in _of_file(snapshot.text, intent)]
     for line, bonus in lines:
         code = line.strip()
         if code.startswith(typed) and not code.startswith(_COMMENT) and code.isprintable():

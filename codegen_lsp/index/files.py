@@ -61,11 +61,7 @@ class Rules:
 
     def entry(self, path: str) -> Entry | None:
         """One file, when it is there and may be read."""
-        if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
-            return None  # it would lead out of the root
-        folder, _, name = path.rpartition("/")
-        rules = self._above(folder)
-        if rules is None or not self._may_read(path, name, rules):
+        if not self.allows(path):
             return None
         try:
             found = (self.root / path).lstat()
@@ -73,6 +69,14 @@ class Rules:
             return None
         is_file = (found.st_mode & 0o170000) == 0o100000
         return Entry(path, found.st_size, found.st_mtime_ns) if is_file and found.st_size <= MAX_BYTES else None
+
+    def allows(self, path: str) -> bool:
+        """Whether a file of this path may be read, were it there."""
+        if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+            return False  # it would lead out of the root
+        folder, _, name = path.rpartition("/")
+        rules = self._above(folder)
+        return rules is not None and self._may_read(path, name, rules)
 
     def _above(self, folder: str) -> list[Rule] | None:
         """The rules that hold in a folder; None when it is excluded, or a link."""

@@ -28,6 +28,7 @@ from codegen_lsp.index.sources import snippets
 from codegen_lsp.index.store import Store, StoreError
 from codegen_lsp.index.view import Buffers, View
 from codegen_lsp.index.writer import Writer, writer
+from codegen_lsp.syntax.off import is_off
 
 logger = logging.getLogger(__name__)
 
@@ -163,8 +164,13 @@ class Process:
 
     def snippets(self, params: Mapping[str, Any], _: object) -> Any:
         """The best pieces for a place in a document."""
-        found = snippets(View(self._store, self._buffers, self._installed), params)
-        self._unread[params["path"]] = params["text"]
+        # What git ignores, or the user keeps out, is not shown elsewhere because it is open.
+        edited = [each for each in params.get("edited") or () if self._rules.allows(each["path"])]
+        found = snippets(View(self._store, self._buffers, self._installed), {**params, "edited": edited})
+        if self._rules.allows(params["path"]) and not is_off(params["text"]):
+            self._unread[params["path"]] = params["text"]
+        else:
+            self._buffers.drop(params["path"])
         return found
 
     def close(self, params: Mapping[str, Any], _: object) -> None:

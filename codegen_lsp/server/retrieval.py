@@ -16,6 +16,7 @@ from codegen_lsp.server.convert import ruled_path, shown_path
 from codegen_lsp.server.documents import Document
 from codegen_lsp.server.slots import Slots
 from codegen_lsp.settings import Settings
+from codegen_lsp.syntax.off import is_off
 
 AFTER_S = 0.15
 """A pause after which the index is asked."""
@@ -95,7 +96,7 @@ class Retrieval:
             "path": snapshot.path,
             "text": snapshot.text,
             "offset": snapshot.offset,
-            "edited": [found for place in reversed(self._edited.values()) if (found := self._around(*place))["text"]],
+            "edited": self._edits(ask, settings),
             "messages": self._complaints(ask),
         }
         found = await index.request("snippets", params)
@@ -150,20 +151,29 @@ class Retrieval:
             timer.cancel()
         await asyncio.gather(*(index.close() for index in indices.values() if index is not None))
 
-    def _around(self, document: Document, line: int) -> dict[str, str]:
-        """Whole lines around one, as they are now."""
-        text = document.around(line, EDITED_LINES)
-        return {"path": shown_path(ruled_path(document.home, self._roots())), "text": text}
+    def _edits(self, ask: Ask, settings: Settings) -> list[dict[str, str]]:
+        """Where the user wrote in this workspace, the latest first, as it is now, unless it is kept out."""
+        root, found = self._root(ask.document.home), list[dict[str, str]]()
+        for document, line in reversed(self._edited.values()):
+            path, text = ruled_path(document.home, self._roots()), document.around(line, EDITED_LINES)
+            is_ours = self._root(document.home) == root
+            if is_ours and text and not settings.refusal(document.language, path) and not is_off(document.own):
+                found.append({"path": shown_path(path), "text": text})
+        return found
 
     def _complaints(self, ask: Ask) -> list[str]:
         """What diagnostics say of the lines at the cursor."""
         line = ask.snapshot.text.count("\n", ask.snapshot.floor, ask.snapshot.offset)
         return [message for at, message in self._messages.get(ask.document.uri, ()) if abs(at - line) <= 1]
 
+    def _root(self, uri: str) -> str | None:
+        """The workspace folder that holds a document."""
+        folders = (root.rstrip("/") + "/" for root in self._roots())
+        return next((root for root in folders if uri.startswith(root)), None)
+
     def _index(self, uri: str, settings: Settings) -> Index | None:
         """The index of the workspace that holds a document, opened on first use."""
-        folders = (root.rstrip("/") + "/" for root in self._roots())
-        root = next((root for root in folders if uri.startswith(root)), None)
+        root = self._root(uri)
         if root is None or not settings.index:
             return None
         if root not in self._indices:
