@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from codegen_lsp.context.build import build
 from codegen_lsp.context.intent import find_intent
@@ -37,7 +38,7 @@ from codegen_lsp.postprocess.trim import trim
 from codegen_lsp.prompt.formats import Format
 from codegen_lsp.prompt.render import render
 from codegen_lsp.syntax.off import is_off
-from codegen_lsp.syntax.parse import Tree, parse
+from codegen_lsp.syntax.parse import Tree, parse, parse_whole
 from codegen_lsp.text import Edit, with_newlines
 from codegen_lsp.trace import Clock, Stopwatch, Trace
 
@@ -49,6 +50,7 @@ COPIED = 0.5
 Of held-out ends of lines, copied ones with a mean token probability of 0.6 and more were right in 16 of 24 cases, as
 often as others from 0.78 on; below 0.6 they were right in 38 %, the others in 8 %.
 """
+MAX_WHOLE = 128 * 1024
 CONTROL_TOKENS = 16
 """Room in a prompt for control tokens and line ends."""
 MAX_TOKENS = {Shape.LINE: 48, Shape.BLOCK: 256, Shape.BODY: 256}
@@ -76,6 +78,8 @@ class Options:
     """Nobody waits for it."""
     offers_lines: bool = True
     """Let the engine take a line of what was retrieved for the first one of its answer."""
+    parses_whole: bool = False
+    """Parse the whole text, up to MAX_WHOLE characters: what is parsed around a cursor may begin inside a docstring."""
     only_prefill: bool = False
     """Ask for nothing, so that the engine has the prompt when something is asked for here."""
 
@@ -168,7 +172,10 @@ async def complete(
         return Completion(None, "", StopReason.EMPTY, 0.0, filters=(OFF,), timings_ms=watch.totals())
     with watch.stage("parse"):
         if tree is None or not tree.window.start <= snapshot.offset <= tree.window.end:
-            tree = parse(snapshot.text, snapshot.language, snapshot.offset)
+            is_whole = options.parses_whole and len(snapshot.text) <= MAX_WHOLE
+            tree = (parse_whole if is_whole else partial(parse, around=snapshot.offset))(
+                snapshot.text, snapshot.language
+            )
     with watch.stage("intent"):
         intent = find_intent(snapshot, tree)
     if intent is None:

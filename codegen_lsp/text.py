@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _BLOCK = 256
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control and format characters, halves of surrogates, and line ends."""
 
 
 class Encoding(StrEnum):
@@ -135,3 +139,40 @@ def line_end_of(text: str) -> str:
     """The line end that the text uses first, "\\n" when it has none."""
     match = _LINE_END.search(text)
     return match.group() if match else "\n"
+
+
+def insertions(before: str, after: str) -> list[Edit]:
+    """The insertions of whole lines, as edits of `before`, that make it `after`; that has to have all of its lines."""
+    lines, edits, offset, new = iter(split_lines(before)), list[Edit](), 0, ""
+    line = next(lines, None)
+    for each in split_lines(after):
+        if each != line:
+            new += each
+            continue
+        if new:
+            edits.append(Edit(Span(offset, offset), new))
+        offset, new = offset + len(each), ""
+        line = next(lines, None)
+    return edits
+
+
+def apply_all(edits: Iterable[Edit], text: str) -> str:
+    """A text after edits of it that do not overlap."""
+    for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
+        text = edit.apply(text)
+    return text
+
+
+def printable(text: str, kept: str = "") -> str:
+    """The text with what would steer a terminal, or turn or hide text, written out: `\\x1b`.
+
+    File names, exceptions and what generated code prints may hold anything, and nobody has read them. `kept`:
+    characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char in kept else _written_out(char) for char in text)
+
+
+def _written_out(char: str) -> str:
+    return ascii(char)[1:-1] if unicodedata.category(char) in _UNSEEN else char

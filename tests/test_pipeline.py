@@ -156,6 +156,7 @@ async def test_no_intent_asks_nobody() -> None:
         ("# codegen: official\n", False),
         ("x = 'codegen: off'\n", False),
         ("\n" * 6 + "# codegen: off\n", False),
+        ("\r" * 6 + "# codegen: off\r", False),
     ],
 )
 async def test_a_file_that_says_so_is_left_alone(first: str, is_off: bool) -> None:
