@@ -1,0 +1,1 @@
+"""Whether generated code does what was asked: examples, sandbox, judgement."""
