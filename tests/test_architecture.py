@@ -24,6 +24,7 @@ ALLOWED = {
     "transformers": ("host/", "training/"),
     "safetensors": ("host/", "training/"),
     "aiohttp": ("engine/", "host/"),
+    "pyflakes": ("verify/",),
     "sqlite3": ("index/store.py", "cli/index.py"),
 }
 """Third-party module: the only places that may import it."""
@@ -55,12 +56,14 @@ BELOW = {
     "index": ("syntax", "core", "text", "errors", "settings", "folders"),
     "prompt": ("core", "text"),
     "postprocess": ("syntax", "core", "text"),
+    "implement": ("syntax", "verify", "core", "text", "trace"),
+    "bench": ("verify", "index"),
     "pipeline": ("context", "prompt", "engine", "postprocess", "syntax", "core", "text", "trace", "errors"),
 }
 """Room: what of ours it may import, besides itself."""
 
-ASYNC = ("server/", "engine/", "host/", "cli/", "verify/", "index/watch.py", "pipeline.py", "training/")
-THREADS = ("host/", "index/watch.py", "index/process.py", "server/stdio.py", "training/", "cli/")
+ASYNC = ("server/", "engine/", "host/", "cli/", "verify/", "index/watch.py", "pipeline.py", "implement.py", "training/")
+THREADS = ("verify/", "host/", "index/watch.py", "index/process.py", "server/stdio.py", "training/", "cli/")
 MAX_FILE, MAX_FUNCTION = 350, 60
 
 
