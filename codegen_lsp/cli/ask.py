@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from codegen_lsp import registry
 from codegen_lsp.cli.terminal import Status
 from codegen_lsp.core import Completion, ModelInfo, Snapshot, Snippet, Tokenizer
-from codegen_lsp.engine.api import Engine
+from codegen_lsp.engine.api import Engine, Wire
 from codegen_lsp.errors import ModelError, SettingsError
 from codegen_lsp.prompt.formats import BY_NAME, Format
 from codegen_lsp.settings import parse
@@ -100,8 +100,11 @@ def options(args: argparse.Namespace) -> Any:
 
 
 @asynccontextmanager
-async def open_desk(args: argparse.Namespace) -> AsyncIterator[Desk]:
-    """Join or start the host, with progress on a terminal; raises EngineError, ModelError."""
+async def open_desk(args: argparse.Namespace, wire: Wire | None = None) -> AsyncIterator[Desk]:
+    """Join or start the host, with progress on a terminal; raises EngineError, ModelError.
+
+    `wire` is how to wait for our own host: without an event loop unless it says otherwise.
+    """
     from codegen_lsp.engine import blocking
     from codegen_lsp.engine.openai import connect
 
@@ -111,7 +114,7 @@ async def open_desk(args: argparse.Namespace) -> AsyncIterator[Desk]:
         raise SettingsError(f"--api-key-env: the environment variable {args.api_key_env} is not set.")
     key = os.environ[args.api_key_env] if args.api_key_env else ""
     engine = connect(
-        args.model, endpoint=args.endpoint, api_key=key, device=args.device, dtype=args.dtype, wire=blocking
+        args.model, endpoint=args.endpoint, api_key=key, device=args.device, dtype=args.dtype, wire=wire or blocking
     )
     status = Status()
     try:

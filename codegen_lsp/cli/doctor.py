@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         ("packages", _packages),
         ("model", lambda: _model(args.model)),
         ("host folder", _folder),
+        ("sandbox", _sandbox),
         ("completion", lambda: run_async(args, lambda: _completion(args))),
     )
     results = [_checked(name, check) for name, check in checks]
@@ -85,6 +86,14 @@ def _folder() -> str:
     from codegen_lsp.engine.launch import runtime_folder
 
     return str(runtime_folder())
+
+
+def _sandbox() -> str:
+    """What examples are run in. That there is none is no fault: then nothing is run."""
+    from codegen_lsp.verify.jail import find_jail
+
+    found = find_jail()
+    return found.jail.name if found.jail else f"none works here, so examples are not run ({'; '.join(found.reasons)})"
 
 
 async def _completion(args: argparse.Namespace) -> str:

@@ -18,6 +18,10 @@ from codegen_lsp.syntax.endings import LANGUAGES
 from codegen_lsp.text import Edit, LineIndex, Span
 
 MAX_BYTES = 16 << 20
+MAX_COOKIE = 1 << 12
+"""Bytes of a line in which an encoding may be declared."""
+UTF8 = "utf-8-sig"
+"""UTF-8, with or without a byte-order mark."""
 
 _PLACE = re.compile(r"(.+?):(\d{1,9})(?::(\d{1,9}))?", re.DOTALL)
 _CELL_PLACE = re.compile(r"(.+?\.ipynb):(\d{1,9}):(\d{1,9})(?::(\d{1,9}))?", re.DOTALL)
@@ -83,18 +87,34 @@ def open_at(place: Place) -> Opened:
     return Opened(place.path, str(place.path), snapshot, snapshot.text, snapshot.text, lambda text: text)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, encoding: str = UTF8) -> str:
     """The file's text, line ends as they are, without a byte-order mark; raises FileError."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)  # a device has no end
         if len(raw) > MAX_BYTES:
             raise FileError(f"{path} is larger than {MAX_BYTES >> 20} MB.")
-        return raw.decode("utf-8-sig")
+        return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise FileError(f"{path} is not UTF-8 (byte {error.start}); convert it first.") from error
+        name = "UTF-8" if encoding == UTF8 else encoding
+        raise FileError(f"{path} is not {name} (byte {error.start}); convert it first.") from error
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}.") from error
+
+
+def source_encoding(path: Path) -> str:
+    """How a Python file is encoded, as it says itself (PEP 263); raises FileError."""
+    import tokenize
+
+    try:
+        with path.open("rb") as file:
+            found, _ = tokenize.detect_encoding(lambda: file.readline(MAX_COOKIE))
+        b"x".decode(found)  # there are codecs that are none of text
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}.") from error
+    except (SyntaxError, LookupError, ValueError) as error:
+        raise FileError(f"{path} is not UTF-8, nor declares what it is ({error}); convert it first.") from error
+    return UTF8 if found in ("utf-8", UTF8) else found
 
 
 def snapshot_at(place: Place) -> Snapshot:
@@ -129,7 +149,7 @@ def relative(path: Path) -> str:
         return path.name
 
 
-def write_text(path: Path, text: str, before: str) -> None:
+def write_text(path: Path, text: str, before: str, encoding: str = UTF8) -> None:
     """Replace a file's content: temporary file, fsync, rename; owner, mode and byte-order mark kept, links followed.
 
     Raises FileError, also when the file does not hold `before` any more: somebody has saved it meanwhile.
@@ -142,17 +162,17 @@ def write_text(path: Path, text: str, before: str) -> None:
             raise FileError(f"{path} is no regular file; nothing was written.")
         if not was.st_mode & 0o222 or not os.access(target, os.W_OK):
             raise FileError(f"{path} is read-only; nothing was written.")
-        encoding = "utf-8-sig" if _has_mark(target) else "utf-8"
+        raw = _encoded(text, encoding, target)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".codegen-lsp.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(text.encode(encoding))
+                file.write(raw)
                 file.flush()
                 os.fsync(file.fileno())
             with suppress(PermissionError):
                 os.chown(name, was.st_uid, was.st_gid)
             Path(name).chmod(was.st_mode & 0o7777)
-            if read_text(target) != before:
+            if read_text(target, encoding) != before:
                 raise FileError(f"{path} has changed meanwhile; nothing was written, run the command again.")
             Path(name).replace(target)
         except BaseException:
@@ -160,6 +180,16 @@ def write_text(path: Path, text: str, before: str) -> None:
             raise
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror or error}; it is as it was.") from error
+
+
+def _encoded(text: str, encoding: str, path: Path) -> bytes:
+    if encoding == UTF8 and not _has_mark(path):
+        return text.encode()
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        char = text[error.start]
+        raise FileError(f"{path} is in {encoding}, which has no {char!r}; nothing was written.") from error
 
 
 def _has_mark(path: Path) -> bool:

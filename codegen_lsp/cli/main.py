@@ -11,9 +11,12 @@ from collections.abc import Sequence
 
 from codegen_lsp import __version__
 from codegen_lsp.errors import CodegenError, FileError
+from codegen_lsp.text import printable
 
 COMMANDS = {
     "complete": "the code for a comment or docstring in a file",
+    "implement": "functions that are still to be written, judged, verified",
+    "hook": "for pre-commit: docstrings become code, or are reported",
     "generate": "code for a sentence",
     "explain": "why a completion is what it is",
     "demo": "see comments become code",
@@ -31,12 +34,13 @@ examples:
   codegen-lsp complete app.py:12            the code for the comment on line 12
   codegen-lsp complete app.py:12 --write    … put into the file
   codegen-lsp complete nb.ipynb:6:1         the same for line 1 of a notebook's cell 6
+  codegen-lsp implement app.py --write      the functions that are still to be written, judged and verified
   codegen-lsp generate "read a csv file into a list of dictionaries"
   codegen-lsp serve                         for an editor (LSP over stdin and stdout)
 
 exit codes:
   0 done   1 nothing to offer   2 wrong usage or setting   3 a file cannot be read, or a position is outside it
-  4 the model cannot be used    5 the model host cannot be reached or failed    130 interrupted
+  4 the model cannot be used    5 the model host cannot be reached or failed    6 nothing to do    130 interrupted
 """
 
 
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
     except CodegenError as error:
-        print(f"codegen-lsp: {error}", file=sys.stderr)
+        print("codegen-lsp:", printable(str(error), "\n"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

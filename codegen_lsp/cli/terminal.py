@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from codegen_lsp.text import with_newlines
+from codegen_lsp.text import printable, with_newlines
 
 STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
@@ -28,8 +28,11 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def diff(before: str, after: str, name: str) -> str:
-    """A unified diff, coloured on a terminal."""
-    lines = difflib.unified_diff(_lines(before), _lines(after), name, name, n=3, lineterm="")
+    """A unified diff, on a terminal coloured and without what would steer it; elsewhere it can be applied."""
+    name = printable(name)  # of one line, or there is no patch
+    lines: Iterable[str] = difflib.unified_diff(_lines(before), _lines(after), name, name, n=3, lineterm="")
+    if sys.stdout.isatty():
+        lines = (printable(line, "\t") for line in lines)
     return "\n".join(map(_coloured, lines))
 
 
@@ -69,13 +72,18 @@ def interruptible() -> Iterator[None]:
 
 
 class Status:
-    """One line on stderr that says what is being waited for; nothing when stderr is not a terminal."""
+    """One line on stderr that says what is being waited for; nothing when stderr is not a terminal.
+
+    Nor under pre-commit, which gives its hooks a terminal and shows what they wrote there when they have ended.
+    """
 
     def __init__(self) -> None:
         self._shown = 0
+        self._is_seen = sys.stderr.isatty() and not os.environ.get("PRE_COMMIT")
 
     def __call__(self, text: str) -> None:
-        if sys.stderr.isatty():
+        if self._is_seen:
+            text = printable(text)
             sys.stderr.write("\r" + text.ljust(self._shown))
             sys.stderr.flush()
             self._shown = len(text)
