@@ -1,7 +1,9 @@
 """Frozen settings. `parse` gives settings and a list of problems, and never raises.
 
 What comes from a workspace (`trusted=False`) may only make things safer or smaller: switch off, fewer tokens, longer
-waits, more that is ignored. The model, the endpoint and everything else that loads or connects is the user's alone.
+waits, more that is ignored. The model, the endpoint and everything else that loads, connects or runs code is the user's
+alone. What is `settled` can be switched on when a server starts and not later: some editors take what they send later
+from a file of the repository, unasked.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ SECRETS = (".env", ".env.*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "id_rs
 
 WORKSPACE_TOKENS = 128
 """The most that a workspace may ask for when the user leaves it to us."""
+GROUPS = ("engine", "completion", "verify", "codegen")
 MAX_LIST = 1000
 MAX_STRING = 4096
 
@@ -63,12 +66,23 @@ class CompletionSettings:
 
 
 @dataclass(frozen=True)
+class VerifySettings:
+    """How the action "Implement from docstring" judges what the model writes."""
+
+    run_examples: bool = False
+    """Run the docstring's examples, in a sandbox. Nothing is ever run without."""
+    candidates: int = 5
+    """Bodies that are tried until one passes its examples."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, with their defaults."""
 
     enabled: bool = True
     engine: EngineSettings = field(default_factory=EngineSettings)
     completion: CompletionSettings = field(default_factory=CompletionSettings)
+    verify: VerifySettings = field(default_factory=VerifySettings)
     index: bool = True
     """Read the workspace's other files, to show the model what it needs of them."""
     disabled_languages: tuple[str, ...] = ()
@@ -93,9 +107,12 @@ class Settings:
         return None
 
 
-def parse(raw: object, *, base: Settings | None = None, trusted: bool = True) -> tuple[Settings, list[str]]:
+def parse(
+    raw: object, *, base: Settings | None = None, trusted: bool = True, is_start: bool = True
+) -> tuple[Settings, list[str]]:
     """Settings from JSON-like data laid over `base` (the defaults when None), and what was wrong, a sentence each.
 
+    `is_start` is False for what an editor sends later than `initialize`.
     Keys may be camelCase or snake_case, nested (`{"engine": {"model": …}}`), dotted or flat (`{"model": …}`).
     """
     settings = base or Settings()
@@ -107,7 +124,10 @@ def parse(raw: object, *, base: Settings | None = None, trusted: bool = True) ->
     for name, value in _leaves(raw, problems):
         rule = RULES[name]
         try:
-            settings = _laid_over(settings, name, rule, rule.read(value), trusted)
+            wanted = rule.read(value)
+            if rule.is_settled and wanted and not is_start and not _value(settings, name):
+                raise ValueError("only what starts the server (initializationOptions) may switch this on; ignored")
+            settings = _laid_over(settings, name, rule, wanted, trusted)
         except ValueError as error:
             problems.append(f"{name}: {error}")
     return settings, problems
@@ -117,7 +137,7 @@ def _leaves(raw: Mapping[object, object], problems: list[str], depth: int = 0) -
     """(name, value) of each known setting, at most two groups deep; unknown keys become problems."""
     for key, value in raw.items():
         name = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", str(key)[:100]).lower().rsplit(".", 1)[-1]
-        if name in ("engine", "completion", "codegen") and isinstance(value, Mapping) and depth < 2:
+        if name in GROUPS and isinstance(value, Mapping) and depth < 2:
             yield from _leaves(value, problems, depth + 1)
         elif name in RULES:
             yield name, value
@@ -127,13 +147,18 @@ def _leaves(raw: Mapping[object, object], problems: list[str], depth: int = 0) -
 
 def _laid_over(settings: Settings, name: str, rule: Rule, value: Any, trusted: bool) -> Settings:
     """Settings with one value changed. Raises ValueError when a workspace may not change it so."""
-    holder: Any = getattr(settings, rule.group) if rule.group else settings
     if not trusted:
         if rule.safer is None:
             raise ValueError("only the user may set this, not a workspace; ignored")
-        value = rule.safer(getattr(holder, name), value)
+        value = rule.safer(_value(settings, name), value)
+    holder: Any = getattr(settings, rule.group) if rule.group else settings
     changed = replace(holder, **{name: value})
     return replace(settings, **{rule.group: changed}) if rule.group else changed
+
+
+def _value(settings: Settings, name: str) -> Any:
+    group = RULES[name].group
+    return getattr(getattr(settings, group) if group else settings, name)
 
 
 @dataclass(frozen=True)
@@ -145,6 +170,8 @@ class Rule:
     """Raises ValueError with the reason."""
     safer: Callable[[Any, Any], Any] | None = None
     """(the user's value, the workspace's) to the safer one; None: not the workspace's business."""
+    is_settled: bool = False
+    """Whether it can only be switched off once the server runs."""
 
 
 def _flag(value: object) -> bool:
@@ -228,4 +255,6 @@ RULES: Mapping[str, Rule] = {
     "min_confidence": Rule("completion", _number(0, 1), max),
     "hide_unsure": Rule("completion", _flag, lambda mine, theirs: mine or theirs),
     "look_ahead": Rule("completion", _flag, lambda mine, theirs: mine and theirs),
+    "run_examples": Rule("verify", _flag, is_settled=True),
+    "candidates": Rule("verify", _integer(1, 20), min),
 }

@@ -109,10 +109,14 @@ class FakeEditor:
 
     def __init__(self) -> None:
         self.shown: list[str] = []
+        self.informed: list[str] = []
         self.bars = 0
 
     def show(self, message: str) -> None:
         self.shown.append(message)
+
+    def inform(self, message: str) -> None:
+        self.informed.append(message)
 
     def begin_progress(self, title: str) -> FakeBar:
         self.bars += 1

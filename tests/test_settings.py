@@ -43,6 +43,11 @@ def value(settings: Settings, name: str) -> Any:
         ({"hideUnsure": False}, "hide_unsure", False),
         ({"disabledLanguages": ["markdown"]}, "disabled_languages", ("markdown",)),
         ({"disabledGlobs": []}, "disabled_globs", ()),
+        ({"run_examples": True}, "run_examples", True),
+        ({"verify": {"runExamples": True}}, "run_examples", True),
+        ({"codegen.verify.run_examples": True}, "run_examples", True),
+        ({"candidates": 20}, "candidates", 20),
+        ({"codegen": {"verify": {"candidates": 1}}}, "candidates", 1),
     ],
 )
 def test_reads(raw: object, name: str, expected: object) -> None:
@@ -73,6 +78,9 @@ def test_reads(raw: object, name: str, expected: object) -> None:
         {"trigger": []},
         {"debounceMs": -1},
         {"minConfidence": 2},
+        {"runExamples": 1},
+        {"candidates": 0},
+        {"candidates": 21},
         {"disabledLanguages": "python"},
         {"disabledGlobs": [1]},
         {"disabledGlobs": ["x"] * 1001},
@@ -106,9 +114,11 @@ def test_a_bad_value_does_not_cost_the_good_ones() -> None:
         {"dtype": "float32"},
         {"idle_exit_s": 9},
         {"temperature": 2},
+        {"run_examples": True},
+        {"run_examples": False},
     ],
 )
-def test_a_workspace_does_not_touch_the_engine(raw: object) -> None:
+def test_a_workspace_does_not_touch_the_engine_nor_run_anything(raw: object) -> None:
     settings, problems = parse(raw, trusted=False)
     assert settings == Settings()
     assert len(problems) == 1
@@ -126,6 +136,8 @@ def test_a_workspace_does_not_touch_the_engine(raw: object) -> None:
         ({"min_confidence": 0.5}, "min_confidence", 0.5),
         ({"hide_unsure": False}, "hide_unsure", True),
         ({"look_ahead": False}, "look_ahead", False),
+        ({"candidates": 2}, "candidates", 2),
+        ({"candidates": 20}, "candidates", 5),
         ({"disabled_globs": []}, "disabled_globs", Settings().disabled_globs),
         ({"disabled_globs": ["x"]}, "disabled_globs", (*Settings().disabled_globs, "x")),
     ],
@@ -134,6 +146,15 @@ def test_a_workspace_makes_things_only_smaller(raw: object, name: str, expected:
     settings, problems = parse(raw, trusted=False)
     assert problems == []
     assert value(settings, name) == expected
+
+
+def test_what_comes_later_can_only_switch_off_what_runs_code() -> None:
+    later, problems = parse({"run_examples": True, "candidates": 7}, is_start=False)
+    assert (later.verify.run_examples, later.verify.candidates, len(problems)) == (False, 7, 1)
+    user, _ = parse({"run_examples": True})
+    assert parse({"run_examples": True}, base=user, is_start=False) == (user, [])
+    off, problems = parse({"run_examples": False}, base=user, is_start=False)
+    assert (off.verify.run_examples, problems) == (False, [])
 
 
 def test_a_workspace_cannot_undo_what_the_user_chose() -> None:

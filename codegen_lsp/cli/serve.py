@@ -14,6 +14,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--endpoint", metavar="URL", help="another OpenAI-compatible server, instead of our own host")
     parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--dtype", metavar="DTYPE", help="auto, float32, bfloat16, float16, int8")
+    parser.add_argument(
+        "--run-examples",
+        action="store_true",
+        default=None,
+        help='let "Implement from docstring" run the examples of docstrings, in a sandbox',
+    )
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
     # vscode-languageclient adds it for stdio transports.
     parser.add_argument("--stdio", action="store_true", help=argparse.SUPPRESS)
@@ -25,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from codegen_lsp.server.app import ServeOptions, serve
     from codegen_lsp.settings import parse
 
-    given = {key: getattr(args, key) for key in ("model", "endpoint", "device", "dtype")}
+    given = {key: getattr(args, key) for key in ("model", "endpoint", "device", "dtype", "run_examples")}
     settings = {key: value for key, value in given.items() if value is not None}
     if problems := parse(settings)[1]:
         raise SettingsError(" ".join(problems))

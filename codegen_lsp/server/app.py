@@ -72,6 +72,8 @@ class App:
         Inbox(stdin, self._receive).start()
         code = await self._ended
         await self._close()
+        if self._session is not None and self._session.implementing.is_running:
+            os._exit(code)  # Its thread would keep us for seconds; what it runs ends with us.
         return code
 
     def _end(self, code: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from codegen_lsp.core import Snapshot
@@ -37,3 +38,15 @@ class Ask:
     def is_current(self) -> bool:
         """Whether the document is unchanged since."""
         return self.document.revision == self.revision
+
+
+def now_of(ask: Ask, documents: Mapping[str, Document]) -> Snapshot | None:
+    """The snapshot; or, when the document has moved on, what it is if the user has only typed; None if closed."""
+    if ask.is_current:
+        return ask.snapshot
+    if documents.get(ask.document.uri) is not ask.document:
+        return None
+    text = ask.document.text
+    offset = ask.snapshot.offset + len(text) - len(ask.snapshot.text)
+    floor = len(ask.document.lead)
+    return replace(ask.snapshot, text=text, offset=min(max(offset, floor), len(text)), floor=floor)

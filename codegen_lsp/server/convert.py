@@ -13,7 +13,8 @@ from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.text import Edit, Encoding, Span, split_lines
 
 MAX_POSITION = 1 << 40
-FILES = ("file:", "vscode-notebook-cell:")
+NOTEBOOK_CELL = "vscode-notebook-cell:"
+FILES = ("file:", NOTEBOOK_CELL)
 """Schemes whose path is a file's; a cell has its notebook's, also in an editor that opens cells as documents alone."""
 
 
@@ -150,12 +151,33 @@ def popup_items(document: Document, edit: Edit, cursor: int, number: int, encodi
     ]
 
 
-def workspace_edit(document: Document, edit: Edit, encoding: Encoding, *, versioned: bool) -> dict[str, Any]:
-    """An edit of one document, for the version that it was made for where the client can check that."""
-    edits = [{"range": lsp_range(document, edit.span, encoding), "newText": edit.text}]
+@dataclass(frozen=True)
+class Note:
+    """What an editor may show with an edit."""
+
+    label: str
+    description: str
+
+
+def workspace_edit(
+    document: Document, edits: Sequence[Edit], encoding: Encoding, *, versioned: bool, note: Note | None = None
+) -> dict[str, Any]:
+    """Edits of one document, for the version that they were made for where the client can check that.
+
+    A note goes only with versioned edits: the others have no place for it.
+    """
+    changes = [{"range": lsp_range(document, edit.span, encoding), "newText": edit.text} for edit in edits]
     if not versioned:
-        return {"changes": {document.uri: edits}}
-    return {"documentChanges": [{"textDocument": {"uri": document.uri, "version": document.version}, "edits": edits}]}
+        return {"changes": {document.uri: changes}}
+    place = {"uri": document.uri, "version": document.version}
+    if note is None:
+        return {"documentChanges": [{"textDocument": place, "edits": changes}]}
+    annotated = [{**change, "annotationId": "codegen"} for change in changes]
+    shown = {"label": note.label, "description": note.description, "needsConfirmation": False}
+    return {
+        "documentChanges": [{"textDocument": place, "edits": annotated}],
+        "changeAnnotations": {"codegen": shown},
+    }
 
 
 def _clamped(value: float) -> int:

@@ -41,6 +41,8 @@ class Client:
     has_progress: bool = False
     has_configuration: bool = False
     has_document_changes: bool = False
+    has_annotations: bool = False
+    """Whether an edit may say what it is."""
     watches_files: bool = False
     """Whether it can be asked to tell of changed files."""
     resolves_edits: bool = False
@@ -50,6 +52,7 @@ class Client:
 def read_client(params: Any) -> Client:
     """The client of an `initialize` request."""
     process_id = params.get("processId")
+    edits = _dig(params, "capabilities", "workspace", "workspaceEdit")
     resolved = _dig(params, "capabilities", "textDocument", "codeAction", "resolveSupport", "properties")
     return Client(
         name=str(_dig(params, "clientInfo", "name") or ""),
@@ -60,7 +63,8 @@ def read_client(params: Any) -> Client:
         has_inline_completion=isinstance(_dig(params, "capabilities", "textDocument", "inlineCompletion"), dict),
         has_progress=_dig(params, "capabilities", "window", "workDoneProgress") is True,
         has_configuration=_dig(params, "capabilities", "workspace", "configuration") is True,
-        has_document_changes=_dig(params, "capabilities", "workspace", "workspaceEdit", "documentChanges") is True,
+        has_document_changes=_dig(edits, "documentChanges") is True,
+        has_annotations=isinstance(_dig(edits, "changeAnnotationSupport"), dict),
         watches_files=_dig(params, "capabilities", "workspace", "didChangeWatchedFiles", "dynamicRegistration") is True,
         resolves_edits=isinstance(resolved, list) and "edit" in resolved,
     )

@@ -33,6 +33,11 @@ class LspEditor:
         params = {"type": types.MessageType.Warning.value, "message": message}
         self._protocol.tell(types.WINDOW_SHOW_MESSAGE, params)
 
+    def inform(self, message: str) -> None:
+        """One sentence to the user, of what went well."""
+        params = {"type": types.MessageType.Info.value, "message": message}
+        self._protocol.tell(types.WINDOW_SHOW_MESSAGE, params)
+
     def begin_progress(self, title: str) -> Bar:
         """Show that something takes long. Editors without progress get a line in their log when it begins and ends."""
         if not self._client.has_progress:

@@ -16,6 +16,7 @@ from codegen_lsp.core import IntentKind, Trigger
 from codegen_lsp.server import inspect
 from codegen_lsp.server.asks import Ask, Purpose
 from codegen_lsp.server.convert import (
+    Note,
     Selected,
     changes_of,
     field,
@@ -27,6 +28,7 @@ from codegen_lsp.server.convert import (
 )
 from codegen_lsp.server.documents import Position
 from codegen_lsp.server.door import ACTION_KIND
+from codegen_lsp.server.implementing import Result
 from codegen_lsp.server.notebooks import documents_of, entries_of, splice_of
 from codegen_lsp.server.orders import is_deliberate
 from codegen_lsp.server.rpc import Code, RpcError
@@ -187,20 +189,23 @@ async def code_action(session: Session, params: types.CodeActionParams) -> list[
         return []
     ask, kind = found
     offset = ask.snapshot.offset - ask.snapshot.floor
-    data = {"uri": ask.document.uri, "version": ask.document.version, "offset": offset}
-    action: dict[str, Any] = {"title": TITLES[kind], "kind": ACTION_KIND, "data": data}
+    data = {"uri": ask.document.uri, "version": ask.document.version, "offset": offset, "kind": kind.value}
+    title = _title(session.implementing.known(ask) if kind is IntentKind.DOCSTRING else None) or TITLES[kind]
+    action: dict[str, Any] = {"title": title, "kind": ACTION_KIND, "data": data}
     if not session.client.resolves_edits:
-        action["command"] = {"title": TITLES[kind], "command": "codegen.write", "arguments": [data]}
+        action["command"] = {"title": title, "command": "codegen.write", "arguments": [data]}
     return [action]
 
 
 async def resolve_code_action(session: Session, params: types.CodeAction) -> dict[str, Any]:
-    """codeAction/resolve: the edit."""
+    """codeAction/resolve: the edit, and what is known of it."""
+    result = await _written(session, params.data)
+    _tell(session, result)
     return {
-        "title": params.title,
+        "title": _title(result) or params.title,
         "kind": ACTION_KIND,
         "data": params.data,
-        "edit": await _written(session, params.data),
+        "edit": _edit(session, result),
     }
 
 
@@ -216,8 +221,11 @@ async def execute_command(session: Session, params: types.ExecuteCommandParams) 
 
 
 async def _write(session: Session, data: Any) -> bool:
-    edit = await _written(session, data)
-    return await session.editor.apply_edit("Write code", edit)
+    result = await _written(session, data)
+    is_applied = await session.editor.apply_edit(_title(result) or "Write code", _edit(session, result))
+    if is_applied:
+        _tell(session, result)
+    return is_applied
 
 
 async def _accepted(session: Session, number: Any) -> None:
@@ -245,8 +253,8 @@ async def _explain_last(session: Session, _: Any) -> Any:
 # Details
 
 
-async def _written(session: Session, data: Any) -> dict[str, Any]:
-    """The workspace edit of a code action. Raises RpcError when it cannot be had."""
+async def _written(session: Session, data: Any) -> Result:
+    """What a code action comes to. Raises RpcError when its edit cannot be had."""
     uri, version, offset = text_of(field(data, "uri")), field(data, "version"), number_of(field(data, "offset"))
     document = session.documents.get(uri)
     if document is None or offset is None or document.version != version:
@@ -254,14 +262,35 @@ async def _written(session: Session, data: Any) -> dict[str, Any]:
     ask = session.ask(uri, offset, purpose=Purpose.ORDER)
     if ask is None:
         raise RpcError(Code.REQUEST_FAILED, "Nothing is written in this file: it is switched off or too large.")
-    edit = await session.slots.newest(ask.slot, session.write(ask, None))
+    result = await session.slots.newest(ask.slot, session.implementing.write(ask, field(data, "kind")))
     if not ask.is_current:
         raise RpcError(Code.CONTENT_MODIFIED, "the document has changed")
-    if edit is None and session.slots.is_taken(ask.slot):
+    if result is None and session.slots.is_taken(ask.slot):
         raise RpcError(Code.REQUEST_FAILED, "A newer request took its place.")
-    if edit is None:
+    if result is None:
         raise RpcError(Code.REQUEST_FAILED, session.model.error or "The model has no suggestion here.")
-    return workspace_edit(document, edit, session.client.encoding, versioned=session.client.has_document_changes)
+    if not result.edits:
+        raise RpcError(Code.REQUEST_FAILED, f"Nothing was good enough: {result.verdict.partition(': ')[2]}.")
+    return result
+
+
+def _edit(session: Session, result: Result) -> dict[str, Any]:
+    """The workspace edit of a result."""
+    client, document = session.client, result.ask.document
+    note = Note(TITLES[IntentKind.DOCSTRING], result.verdict) if result.verdict and client.has_annotations else None
+    is_versioned = client.has_document_changes
+    return workspace_edit(document, result.edits, client.encoding, versioned=is_versioned, note=note)
+
+
+def _tell(session: Session, result: Result) -> None:
+    """Say what is known of an edit that the user gets: not every editor shows the title of an action again."""
+    if result.message:
+        session.editor.inform(result.message)
+
+
+def _title(result: Result | None) -> str:
+    """The title of an action of which something is known; "" when nothing is."""
+    return f"{TITLES[IntentKind.DOCSTRING]} ({result.mark})" if result and result.mark else ""
 
 
 def _position(position: types.Position) -> Position:

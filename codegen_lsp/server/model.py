@@ -43,7 +43,10 @@ class Editor(Protocol):
     """What the session may say to the editor."""
 
     def show(self, message: str) -> None:
-        """One sentence to the user."""
+        """One sentence to the user, of what is wrong."""
+
+    def inform(self, message: str) -> None:
+        """One sentence to the user, of what went well."""
 
     def begin_progress(self, title: str) -> Bar:
         """Show that something takes long."""

@@ -12,14 +12,16 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from codegen_lsp.core import Completion, IntentKind, Snapshot, Trigger
 from codegen_lsp.errors import EngineError
-from codegen_lsp.server.asks import Ask, Purpose
+from codegen_lsp.server.asks import Ask, Purpose, now_of
 from codegen_lsp.server.convert import Selected, ruled_path, shown_path
 from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.generations import Generations
+from codegen_lsp.server.implementing import Implementing
 from codegen_lsp.server.model import Editor, EngineFactory, Loaded, Model
 from codegen_lsp.server.notebooks import Notebooks
 from codegen_lsp.server.orders import find_order
@@ -72,6 +74,7 @@ class Session:
         """Stops the host of a model folder."""
         self.slots = Slots()
         self.generations = Generations()
+        self.implementing = Implementing(self)
         self.retrieval = Retrieval(index_factory, lambda: self.roots)
         self._name = os.urandom(4).hex()
         """Tells our documents from those of the host's other clients, which may have the same names."""
@@ -123,7 +126,7 @@ class Session:
     async def configure(self, raw: object) -> None:
         """New settings from the editor (asked for when it says none); another engine only when its settings change."""
         raw = await self.editor.pull_settings() if raw is None or raw == {} else raw
-        said = self._laid_over(self._initial, raw)
+        said = self._laid_over(self._initial, raw, is_start=False)
         old, self.settings = self.settings, self._laid_over(said, self.overrides)
         if old.engine != self.settings.engine:
             await self.restart_engine()
@@ -139,8 +142,8 @@ class Session:
             await self.stop_host(self.settings, info.folder)
         await self.model.reset(self.settings)
 
-    def _laid_over(self, base: Settings, raw: object) -> Settings:
-        settings, problems = parse(raw, base=base)
+    def _laid_over(self, base: Settings, raw: object, *, is_start: bool = True) -> Settings:
+        settings, problems = parse(raw, base=base, is_start=is_start)
         if problems:
             self.editor.show("codegen-lsp settings: " + "; ".join(problems)[:1000])
         return settings
@@ -191,7 +194,7 @@ class Session:
                 suggestion = await running.result()
             except EngineError:
                 return None
-            now = self._now(ask)
+            now = now_of(ask, self.documents)
             offer = rest(suggestion, now) if suggestion and now else None
         if offer is not None and ask.purpose is Purpose.GHOST_TEXT:
             self._look_ahead(ask, offer)
@@ -205,7 +208,7 @@ class Session:
             # What looks ahead may still be waiting for its pause, or only read: asking anew is sooner.
             if running is not None and (slot == ask.slot or running.is_speaking):
                 await running.over(ask.snapshot)
-                now = self._now(ask)
+                now = now_of(ask, self.documents)
                 if now and (offer := self.suggestions.find(now, key)):
                     return offer
         return None
@@ -225,7 +228,7 @@ class Session:
 
     def _look_ahead(self, ask: Ask, offer: Offer) -> None:
         """While the user reads a suggestion, find out what comes after it."""
-        now = self._now(ask)
+        now = now_of(ask, self.documents)
         if now is None or not self.settings.completion.look_ahead:
             return
         place = offer.edit.span.start + len(offer.edit.text)
@@ -260,20 +263,28 @@ class Session:
 
     async def write(self, ask: Ask, wait_s: float | None, hear: Callable[[str], None] | None = None) -> Edit | None:
         """Ask the model; None when it is not there or has nothing. The edit fits the snapshot. Raises EngineError."""
+        loaded = await self.prepare(ask, wait_s)
+        return (await self.answer(ask, loaded, hear)).edit if loaded else None
+
+    async def prepare(self, ask: Ask, wait_s: float | None) -> Loaded | None:
+        """The model, None when it is not there within `wait_s` seconds; who asked by hand has the index asked, too."""
         is_invoked = ask.snapshot.trigger is Trigger.INVOKED
         loaded = await self.model.ready(wait_s, insist=is_invoked)
-        if loaded is None:
-            return None
-        if is_invoked:  # somebody who waits for an answer wants the best one
+        if loaded and is_invoked:  # somebody who waits for an answer wants the best one
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.retrieval.refresh(ask, self.settings), FIRST_S)
+        return loaded
+
+    async def answer(
+        self, ask: Ask, loaded: Loaded, hear: Callable[[str], None] | None = None, **how: Any
+    ) -> Completion:
+        """Ask the model that is there, as `_complete` does. Raises EngineError."""
         try:
-            completion = await self._complete(ask, loaded, hear)
+            return await self._complete(ask, loaded, hear, **how)
         except EngineError:
             # The host was killed, or left because it was idle. The next request finds or starts one.
             self.model.lost()
             raise
-        return completion.edit
 
     async def _complete(
         self,
@@ -283,25 +294,29 @@ class Session:
         *,
         is_background: bool = False,
         only_prefill: bool = False,
+        temperature: float | None = None,
+        seed: int | None = None,
     ) -> Completion:
         # Imported here: tree-sitter would delay the answer to `initialize`.
         from codegen_lsp.pipeline import Options, complete
 
         # The engine ends an older request of the same name: that must not be another editor's, or for another purpose.
         # What looks ahead of ghost text has its name: it reads on where that ends, and gives way to it.
-        snapshot = replace(ask.snapshot, uri=":".join((self._name, *ask.slot)))
+        name = ":".join((self._name, *ask.slot, *([] if seed is None else [str(seed)])))
         wanted = self.settings.completion
         is_unasked = ask.snapshot.trigger is Trigger.AUTOMATIC
         least = max(wanted.min_confidence, loaded.info.sure_from if is_unasked and wanted.hide_unsure else 0.0)
         options = Options(
             wanted.max_tokens,
-            temperature=wanted.temperature,
+            temperature=wanted.temperature if temperature is None else temperature,
+            seed=seed,
+            parses_whole=temperature is not None,
             min_confidence=least,
             is_background=is_background,
             only_prefill=only_prefill,
         )
         return await complete(
-            snapshot,
+            replace(ask.snapshot, uri=name),
             loaded.engine,
             loaded.info,
             loaded.fmt,
@@ -325,17 +340,6 @@ class Session:
         self.num_accepted += 1
         if isinstance(number, int):
             self.suggestions.forget(number)
-
-    def _now(self, ask: Ask) -> Snapshot | None:
-        """The snapshot; or, when the document has moved on, what it is if the user has only typed; None if closed."""
-        if ask.is_current:
-            return ask.snapshot
-        if self.documents.get(ask.document.uri) is not ask.document:
-            return None
-        text = ask.document.text
-        offset = ask.snapshot.offset + len(text) - len(ask.snapshot.text)
-        floor = len(ask.document.lead)
-        return replace(ask.snapshot, text=text, offset=min(max(offset, floor), len(text)), floor=floor)
 
     async def close(self) -> None:
         """Cancel what runs and drop the connection to the engine."""

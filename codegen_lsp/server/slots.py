@@ -79,7 +79,7 @@ def begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 async def _guarded(work: Coroutine[Any, Any, T]) -> T:
     try:
         return await work
-    except (Exception, asyncio.CancelledError):
+    except (Exception, asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as error:
         raise RuntimeError(f"{type(error).__name__} in a task") from error
