@@ -4,14 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-typing bench-workspace bench-context bench-gpu train-smoke wheel clean
+.PHONY: demo test test-hook hook-story lint bench bench-typing bench-workspace bench-context bench-implement bench-gpu train-smoke wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Setting up $(VENV) (a minute or two) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . \
-		build hatchling mypy pytest pytest-asyncio pytest-timeout ruff
+		build hatchling mypy pre-commit pytest pytest-asyncio pytest-timeout ruff
 	@touch $@
 
 demo: $(READY)
@@ -22,6 +22,14 @@ test: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
+
+# The hook as a user gets it: all that it needs is installed by the real pre-commit, then tried without a network.
+test-hook: $(READY)
+	@CODEGEN_LSP_HOOK=install $(BIN)/python -m pytest tests/test_hook.py tests/test_hook_faults.py tests/test_pre_commit.py
+
+# What a user sees: a fresh repository with the hook, a commit with stubs, the diff, the second commit.
+hook-story: $(READY)
+	@$(BIN)/python tests/hook_story.py
 
 lint: $(READY)
 	@$(BIN)/ruff format .
@@ -43,6 +51,10 @@ bench-workspace: $(READY)
 
 bench-context: $(READY)
 	@$(BIN)/python benchmarks/context.py $(ARGS)
+
+# What "verified" is worth: right and subtly wrong bodies, and a model's own, against hidden tests (needs the shared folder).
+bench-implement: $(READY)
+	@$(BIN)/python benchmarks/implement.py $(ARGS)
 
 # The engine on a GPU, with random weights in the shapes of larger models; on a CPU with a small one.
 bench-gpu: $(READY)
