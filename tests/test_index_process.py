@@ -75,7 +75,7 @@ def test_what_it_sees_is_what_a_walk_finds(root: Path, tmp_path: Path) -> None:
         for number in range(num_bursts):
             for _ in range(rng.randint(1, 3)):
                 burst(root, rng)
-            assert within(10, lambda: is_as_new(root, tmp_path)), f"after burst {number}"
+            assert within(30, lambda: is_as_new(root, tmp_path)), f"after burst {number}"
     print(f"{num_bursts} bursts seen without a walk in between, each time equal to a fresh index")
 
 
@@ -265,7 +265,8 @@ def test_what_is_kept_out_is_not_shown_because_it_is_open(root: Path) -> None:
         told = [{"path": path, "text": text} for path, text in kept_out.items() if path != "off.py"]
         assert not any("secret" in each["text"] for each in client.ask("snippets", **ask, edited=told))
         client.ask("snippets", path="open.py", text=secret, offset=0)
-        assert any(each["path"] == "open.py" for each in client.ask("snippets", **ask))
+        # It is read when nothing else waits, so perhaps only after the next answer.
+        assert within(10, lambda: any(each["path"] == "open.py" for each in client.ask("snippets", **ask)))
         client.ask("snippets", path="open.py", text=f"# codegen: off\n{secret}", offset=0)
         assert not any(each["path"] == "open.py" for each in client.ask("snippets", **ask))
 

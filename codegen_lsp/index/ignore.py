@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 NAMES = (".gitignore", ".ignore")
+STAR, ANY_FOLDERS = "[^/]*", "(?:.*/)?"
 
 
 @dataclass(frozen=True)
@@ -69,27 +70,55 @@ def _trimmed(line: str) -> str:
 
 
 def _expression(glob: str) -> str:
-    """A pattern of gitignore as a regular expression."""
-    found, at = "", 0
-    while at < len(glob):
-        char = glob[at]
-        if glob.startswith("**/", at) and (at == 0 or glob[at - 1] == "/"):
-            found, at = found + "(?:.*/)?", at + 3
-        elif glob[at:] == "**" and (at == 0 or glob[at - 1] == "/"):
-            found, at = found + ".+", at + 2
-        elif char == "*":
-            while glob[at : at + 1] == "*":
-                at += 1
-            found += "[^/]*"
-        elif char == "?":
-            found, at = found + "[^/]", at + 1
-        elif char == "[" and (end := _class_end(glob, at)) > 0:
-            found, at = found + _class(glob[at + 1 : end]), end + 1
-        elif char == "\\" and at + 1 < len(glob):
-            found, at = found + re.escape(glob[at + 1]), at + 2
-        else:
-            found, at = found + re.escape(char), at + 1
+    """A pattern of gitignore as a regular expression. It takes no longer for more stars: where one of them has found
+    what stands behind it, the next one may as well go on from there, so it is never tried again (`(?>…)`)."""
+    groups = _groups(list(_tokens(glob)), ANY_FOLDERS)
+    first, *inner = map(_with_stars, groups)
+    if not inner:
+        return first
+    return first + "".join(f"(?>(?:.*?/)??{each})" for each in inner[:-1]) + ANY_FOLDERS + inner[-1]
+
+
+def _with_stars(tokens: list[str]) -> str:
+    """Tokens as one expression; the last star before a `/` or the end has only one way to match."""
+    first, *others = _groups(tokens, STAR)
+    found = "".join(first)
+    for number, fixed in enumerate(others, 1):
+        is_last = number == len(others) or "/" in fixed
+        found += f"{STAR}{''.join(fixed)}" if is_last else f"(?>{STAR}?{''.join(fixed)})"
     return found
+
+
+def _groups(tokens: list[str], mark: str) -> list[list[str]]:
+    """Tokens between marks."""
+    groups: list[list[str]] = [[]]
+    for token in tokens:
+        if token == mark:
+            groups.append([])
+        else:
+            groups[-1].append(token)
+    return groups
+
+
+def _tokens(glob: str) -> Iterator[str]:
+    """Regular expressions of one character each, `/`, STAR, and ANY_FOLDERS."""
+    at = 0
+    while at < len(glob):
+        char, token, length = glob[at], re.escape(glob[at]), 1
+        if glob.startswith("**/", at) and (at == 0 or glob[at - 1] == "/"):
+            token, length = ANY_FOLDERS, 3
+        elif glob[at:] == "**" and (at == 0 or glob[at - 1] == "/"):
+            token, length = ".+", 2
+        elif char == "*":
+            token, length = STAR, len(glob) - at - len(glob[at:].lstrip("*"))
+        elif char == "?":
+            token = "[^/]"
+        elif char == "[" and (end := _class_end(glob, at)) > 0:
+            token, length = _class(glob[at + 1 : end]), end + 1 - at
+        elif char == "\\" and at + 1 < len(glob):
+            token, length = re.escape(glob[at + 1]), 2
+        yield token
+        at += length
 
 
 def _class_end(glob: str, at: int) -> int:
