@@ -15,9 +15,8 @@ import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 
-from codegen_lsp.text import Span
+from codegen_lsp.text import Encoding, LineIndex, Span
 
 RECEIVERS = ("self", "cls")
 
@@ -105,13 +104,10 @@ class _Places:
     """Line and column, in bytes as `ast` has them, to offset."""
 
     def __init__(self, text: str, start: int) -> None:
-        self._lines = text.split("\n")
-        self._starts = list(accumulate((len(line) + 1 for line in self._lines), initial=start))
+        self._index, self._start = LineIndex(text), start
 
     def offset(self, line: int, column: int) -> int:
-        shown = self._lines[line - 1]
-        characters = column if shown.isascii() else len(shown.encode()[:column].decode(errors="ignore"))
-        return self._starts[line - 1] + characters
+        return self._start + self._index.offset(line - 1, column, Encoding.UTF8)
 
     def span(self, node: ast.stmt | ast.expr) -> Span:
         end = (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
@@ -152,7 +148,7 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, unbound: frozenset[s
     inner = [part for statement in node.body for part in ast.walk(statement)]
     params = list(_params(node.args))
     read = {part.id for part in inner if isinstance(part, ast.Name)}
-    bound = dict.fromkeys([*params, *(name for part in inner for name in _bound_by(part))])
+    bound = dict.fromkeys([*params, *(name for part in inner for name in bound_by(part))])
     owners = {id(part.value) for part in inner if isinstance(part, ast.Attribute)}
     called = {id(part.func) for part in inner if isinstance(part, ast.Call)}
     unknown = [
@@ -174,7 +170,7 @@ def _params(args: ast.arguments) -> Iterator[str]:
         yield arg.arg
 
 
-def _bound_by(node: ast.AST) -> Iterator[str]:
+def bound_by(node: ast.AST) -> Iterator[str]:
     """Names that get a value at a node."""
     match node:
         case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
+from codegen_lsp.syntax.names import bound_by
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = ast.Module | Function
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -31,19 +33,9 @@ def own(scope: ast.AST) -> Iterator[ast.AST]:
 
 def bound(node: ast.AST) -> Iterator[str]:
     """Names that a node by itself gives a value, or takes it away from."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-            yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.alias(name=name, asname=other):
-            yield other or name.partition(".")[0]
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            yield name
-        case ast.MatchMapping(rest=str(name)):
-            yield name
-        case _:
-            pass
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
+        yield node.id
+    yield from bound_by(node)
 
 
 def falls_off(body: Sequence[ast.stmt]) -> bool:

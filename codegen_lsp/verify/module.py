@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen_lsp.text import LineIndex, Span, line_end_of
+from codegen_lsp.text import Encoding, LineIndex, Span, line_end_of
 
 NOT_WRITTEN = "not written yet (codegen-lsp)"
 """What a function says that is run before it is written."""
@@ -147,7 +147,7 @@ class _Places:
     """Line and column, in bytes as `ast` has them, to offset."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._index = text, LineIndex(text)
+        self._index = LineIndex(text)
 
     def span(self, node: ast.expr | ast.stmt) -> Span:
         end = self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
@@ -160,6 +160,4 @@ class _Places:
         return self._offset(first.lineno, first.col_offset) - shift
 
     def _offset(self, line: int, column: int) -> int:
-        span = self._index.line_span(line - 1)
-        shown = span.of(self._text)
-        return span.start + (column if shown.isascii() else len(shown.encode()[:column].decode(errors="ignore")))
+        return self._index.offset(line - 1, column, Encoding.UTF8)
