@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen_lsp.verify.jail import Jail
+from codegen_lsp.verify.jail import Jail, Job, Report
 from codegen_lsp.verify.judge import Judge, World
+
+LEAST_S = 0.1
+"""A run that has begun is given so many seconds."""
+
+
+@dataclass(frozen=True)
+class _Hurried:
+    """A sandbox whose runs take no longer than there is time."""
+
+    jail: Jail
+    left: Callable[[], float]
+
+    @property
+    def name(self) -> str:
+        return self.jail.name
+
+    def run(self, job: Job) -> Report:
+        """See `Jail`."""
+        return self.jail.run(replace(job, seconds=min(job.seconds, max(LEAST_S, self.left()))))
 
 
 class Bench:
     """Makes judges. The sandbox is looked for when there is something to be run."""
 
-    def __init__(self, jail: Jail | None = None, why_none: str = "", environ: Mapping[str, str] = os.environ) -> None:
-        self._jail, self._why_none, self._environ = jail, why_none, environ
+    def __init__(
+        self,
+        jail: Jail | None = None,
+        why_none: str = "",
+        environ: Mapping[str, str] = os.environ,
+        left: Callable[[], float] | None = None,
+    ) -> None:
+        """`left`: seconds that a run may still take, where there is a limit."""
+        self._jail, self._why_none, self._environ, self._left = jail, why_none, environ, left
         self.reasons: tuple[str, ...] = ()
         """Why each sandbox that was tried does not work, when none does."""
 
@@ -28,6 +55,8 @@ class Bench:
             if found.jail is None:
                 self._why_none = "no sandbox works here"
                 self.reasons = found.reasons
+        if self._jail and self._left:
+            return _Hurried(self._jail, self._left), ""
         return self._jail, self._why_none
 
     @property

@@ -42,6 +42,14 @@ class Plan:
     """By `clock`."""
     clock: Clock = time.monotonic
 
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return self.left() <= 0
+
+    def left(self) -> float:
+        """Seconds."""
+        return self.until - self.clock()
+
     def is_enough(self, verdict: Verdict) -> bool:
         """Whether a body may be put into the module."""
         return RANKS.index(verdict.status) >= RANKS.index(self.require)
@@ -109,7 +117,7 @@ async def implement(job: Job, stubs: Sequence[Stub], plan: Plan) -> tuple[str, l
     while waiting:
         num_written = 0
         for number in waiting:
-            if plan.clock() >= plan.until:  # before a large file is parsed once more for each of its functions
+            if plan.is_over():  # before a large file is parsed once more for each of its functions
                 found[number] = _left(stubs[number], OUT_OF_TIME)
                 continue
             stub = _stub_at(text, job.path, lines[number])
@@ -164,18 +172,20 @@ def _moved(lines: list[int], number: int, before: str, chosen: Candidate) -> lis
 async def _one(job: Job, stub: Stub, plan: Plan) -> Implementation:
     """Write one function."""
     began = plan.clock()
-    if began >= plan.until:
+    if plan.is_over():
         return _left(stub, OUT_OF_TIME)
     job.tell(stub, "reading")
     try:
         judge = await asyncio.to_thread(job.judge, parseable(job.text), stub.line, words_of(stub, job.text))
     except Unjudgeable as error:
         return _left(stub, str(error))
+    if plan.is_over():  # what could not be run in time says nothing
+        return _left(stub, OUT_OF_TIME, len(judge.examples))
     if plan.require is Status.VERIFIED and not judge.can_verify:
         return _left(stub, judge.doubt or judge.weakness, len(judge.examples))
     candidates, num_asked = list[Candidate](), 0
     for batch in _batches(plan.num_candidates):
-        if plan.clock() >= plan.until:
+        if plan.is_over():
             break
         job.tell(stub, f"writing {num_asked + 1} of {plan.num_candidates}" if plan.num_candidates > 1 else "writing")
         num_asked += len(batch)
@@ -187,7 +197,7 @@ async def _one(job: Job, stub: Stub, plan: Plan) -> Implementation:
     candidates.sort(key=lambda candidate: candidate.rank, reverse=True)
     chosen, verdict = await _choose(job, candidates, plan)
     if not candidates:
-        reason = OUT_OF_TIME if plan.clock() >= plan.until else "the model has nothing to offer"
+        reason = OUT_OF_TIME if plan.is_over() else "the model has nothing to offer"
         verdict = Verdict(Status.UNVERIFIED, reason, 0, len(judge.examples))
     return Implementation(stub, tuple(candidates), chosen, verdict, num_asked, plan.clock() - began)
 
@@ -218,7 +228,7 @@ async def _written(
     snapshot = Snapshot(job.path, "python", text, offset)
     asked = [asyncio.ensure_future(job.ask(snapshot, heat, seed)) for heat, seed in batch]
     try:
-        left = plan.until - plan.clock()
+        left = plan.left()
         await asyncio.wait(asked, timeout=None if left == float("inf") else max(0.0, left))
         answers = [(heat, each.result()) for (heat, _), each in zip(batch, asked, strict=True) if each.done()]
     finally:
@@ -241,11 +251,13 @@ async def _judge(
     for text, heat, answer in written:
         if answer.text in known:
             continue
-        if plan.clock() >= plan.until:
+        if plan.is_over():
             break
         known.add(answer.text)
         shown = parseable(text)
         judged: Judged = await asyncio.to_thread(judge.judge, shown)
+        if plan.is_over() and judged.verdict.status is Status.REFUSED:  # perhaps for want of time
+            break
         whole = apply_all(insertions(shown, judged.text), text)  # what is shown of it is as long as it is
         into.append(Candidate(answer.text, whole, text, judged.verdict, answer.confidence, heat, judged.imports))
 

@@ -282,6 +282,14 @@ def test_several_files(room):
     assert ("a + b" in one.read_text(), "a - b" in two.read_text()) == (True, True)
 
 
+def test_a_run_takes_no_longer_than_there_is_time(room, monkeypatch):
+    jail = OpenJail()
+    monkeypatch.setattr("codegen_lsp.verify.jail.find_jail", lambda: Found(jail, ()))
+    room.run(room.write(ADD), "--time-limit", "20")
+    assert jail.jobs
+    assert all(0 < job.seconds <= 20 for job in jail.jobs)
+
+
 def test_a_folder(room):
     for name in ("one.py", "inner/two.py", "old/three.py", "four.txt"):
         (room.folder / "src" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -474,3 +474,9 @@ def test_an_unprivileged_user_has_the_same() -> None:
         "for jail in candidates(Limits()): print(jail.name, weakness(jail, Limits()))"
     )
     assert find_in(as_nobody, check) == [f"{name} " for name in JAILS_IN_ORDER]
+
+
+def test_a_run_may_be_given_less_time() -> None:
+    report = unprotected().run(Job("import time\n", ("1\n", "time.sleep(30)\n"), seconds=0.5))
+    assert [each.output for each in report.outcomes] == ["1\n"]
+    assert report.problem == "It took longer than 0.5 s."

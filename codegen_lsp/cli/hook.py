@@ -105,14 +105,15 @@ def _write(sources: Sequence[Source], args: argparse.Namespace) -> tuple[list[st
     from codegen_lsp.cli import report
     from codegen_lsp.cli.implement import plan_of, work_on
 
-    plan, bench = plan_of(args), Bench(environ=_environment(os.environ))
+    plan = plan_of(args)
+    bench = Bench(environ=_environment(os.environ), left=plan.left)
     outcomes = asyncio.run(work_on(sources, args, bench, plan, is_writing=True, has_index=False))
     for line in report.lines([each for each in outcomes if not each.error], sys.stdout):
         print(line)
     faults = list(dict.fromkeys(str(each.error) for each in outcomes if each.error))
     if bench.is_broken:
         faults.append(f"No sandbox works here, so examples cannot be run ({'; '.join(bench.reasons)}).")
-    if plan.clock() >= plan.until:
+    if plan.is_over():
         faults.append(f"The time limit of {args.time_limit:g} s was reached (--time-limit).")
     if num := _num_untried(sources, outcomes):
         faults.append(f"{num} function{'s are' if num > 1 else ' is'} left without having been tried.")

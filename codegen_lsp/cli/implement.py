@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
                 f"codegen-lsp: nothing to do: no function of {_files(sources)} is still to be written.", file=sys.stderr
             )
         return NOTHING_TO_DO
-    bench = bench_of(args)
+    bench = bench_of(args, plan)
     outcomes = asyncio.run(work_on(sources, args, bench, plan, is_writing=args.write, has_index=not args.no_index))
     _show(outcomes, args, bench)
     errors = [each.error for each in outcomes if each.error]
@@ -111,15 +111,15 @@ def plan_of(args: argparse.Namespace) -> Plan:
     return Plan(args.candidates, REQUIRED[args.require], until)
 
 
-def bench_of(args: argparse.Namespace) -> Bench:
+def bench_of(args: argparse.Namespace, plan: Plan) -> Bench:
     """Where examples are run."""
     if args.no_run:
         return Bench(why_none="examples are not run")
     if args.unprotected:
         from codegen_lsp.verify.jail import unprotected
 
-        return Bench(unprotected())
-    return Bench()
+        return Bench(unprotected(), left=plan.left)
+    return Bench(left=plan.left)
 
 
 async def work_on(
@@ -138,7 +138,7 @@ async def work_on(
         async with open_desks(args, has_index=has_index) as desks:
             work = Work(desks, bench, plan, is_writing, getattr(args, "tests", ""), tell)
             for source in sources:
-                is_late = source.stubs and plan.clock() >= plan.until
+                is_late = source.stubs and plan.is_over()
                 outcomes.append(too_late(source) if is_late else await carry_out(source, work))
                 if isinstance(outcomes[-1].error, EngineError | ModelError):
                     break

@@ -203,7 +203,7 @@ async def _tested(disk: _Disk, work: Work, before: str, after: str) -> str:
 
 async def _tried(disk: _Disk, work: Work, after: str) -> str:
     disk.try_out(after)
-    left = work.plan.until - work.plan.clock()
+    left = work.plan.left()
     process = await asyncio.create_subprocess_shell(
         work.tests,
         stdin=asyncio.subprocess.DEVNULL,

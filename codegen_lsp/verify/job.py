@@ -29,6 +29,8 @@ class Job:
     """
     seed: int = 0
     """PYTHONHASHSEED."""
+    seconds: float = float("inf")
+    """Wall-clock time that it may take, where that is less than the sandbox's own limit."""
 
 
 @dataclass(frozen=True)

@@ -262,6 +262,8 @@ def _failure(example: Example, output: str, error: str) -> str:
     """One example's failure in words: "digit_sum(0) gives 1, not 0"."""
     got = _short(error or seen(example, output)) or "nothing"
     want = _short(example.error or example.want) or "nothing"
+    if error and example.error is None:
+        return f"{example.shown} raises {got}, where {want} is expected"
     return f"{example.shown} {'raises' if error else 'gives'} {got}, not {want}"
 
 

@@ -81,13 +81,14 @@ def run(start: Start, interpreter: str, job: Job, limits: Limits) -> Report:
     began = time.monotonic()
     with start.lock, started(start, interpreter, job.seed, limits) as child:
         introduce(child, start)
-        child.deadline = time.monotonic() + limits.wall_seconds
+        seconds = min(limits.wall_seconds, job.seconds)
+        child.deadline = time.monotonic() + seconds
         try:
             for outcome in converse(child, job, limits):
                 outcomes.append(outcome)
             child.wait(GRACE_SECONDS)
         except TimeoutError:
-            problem = f"It took longer than {limits.wall_seconds:g} s."
+            problem = f"It took longer than {seconds:.3g} s."
         except Gone:
             problem = ending(child, limits)
         except Over as over:
