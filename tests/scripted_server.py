@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from codegen_lsp.core import Delta, ModelInfo, Prompt, SamplingParams
@@ -85,8 +88,9 @@ class ScriptedEngine:
         self.note("close")
 
 
+@cache
 def tokenizer_folder() -> str:
-    """A folder with a tokenizer of bytes."""
+    """A folder with a tokenizer of bytes, which goes with this process."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -96,6 +100,7 @@ def tokenizer_folder() -> str:
     specials = ("fim_prefix", "fim_suffix", "fim_middle", "endoftext", "file_sep", "fim_pad")
     tokenizer.add_special_tokens([f"<|{name}|>" for name in specials])
     folder = tempfile.mkdtemp(prefix="codegen-test-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     tokenizer.save(str(Path(folder, "tokenizer.json")))
     return folder
 

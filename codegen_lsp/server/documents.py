@@ -79,6 +79,10 @@ class Document:
             self._apply(change, encoding)
         self.version = version
 
+    def num_written(self, changes: Sequence[Change]) -> int:
+        """Characters that the largest of some changes is going to write; what replaces all writes what it is longer."""
+        return max((len(each.text) - (0 if each.start else len(self.own)) for each in changes), default=0)
+
     def offset(self, position: Position, encoding: Encoding) -> int:
         """Character offset of a position, clamped to its line and to the text."""
         line, column = self._locate(position, encoding)

@@ -13,7 +13,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from codegen_lsp.core import IntentKind, Trigger
-from codegen_lsp.server import inspect
+from codegen_lsp.server import inspect, popup
 from codegen_lsp.server.asks import Ask, Purpose
 from codegen_lsp.server.convert import (
     Note,
@@ -30,7 +30,6 @@ from codegen_lsp.server.documents import Position
 from codegen_lsp.server.door import ACTION_KIND
 from codegen_lsp.server.implementing import Result
 from codegen_lsp.server.notebooks import documents_of, entries_of, splice_of
-from codegen_lsp.server.orders import is_deliberate
 from codegen_lsp.server.rpc import Code, RpcError
 from codegen_lsp.server.session import AUTOMATIC_WAIT_S, INVOKED_WAIT_S, Session
 from codegen_lsp.syntax.endings import LANGUAGES
@@ -160,17 +159,13 @@ async def inline_completion(session: Session, params: types.InlineCompletionPara
 
 
 async def completion(session: Session, params: types.CompletionParams) -> dict[str, Any]:
-    """textDocument/completion: at once and empty, unless the user asked for it."""
+    """textDocument/completion: at once and empty, unless the user asked for it; soon, where a word is typed."""
     kind = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
-    uri, position = params.text_document.uri, _position(params.position)
     is_invoked = kind == types.CompletionTriggerKind.Invoked
-    ask = session.ask(uri, position, purpose=Purpose.POPUP) if is_invoked else None
-    # Editors say Invoked for each word that is typed, too; those with ghost text would only have a slower popup.
-    if ask is None or (session.client.has_inline_completion and not is_deliberate(ask.snapshot)):
+    found = await popup.find(session, params.text_document.uri, _position(params.position)) if is_invoked else None
+    if found is None:
         return {"isIncomplete": True, "items": []}
-    offer = await session.slots.newest(ask.slot, session.suggest(ask, INVOKED_WAIT_S))
-    if offer is None or not ask.is_current:
-        return {"isIncomplete": True, "items": []}
+    ask, offer = found
     items = popup_items(ask.document, offer.edit, ask.snapshot.offset, offer.number, session.client.encoding)
     return {"isIncomplete": True, "items": items}
 

@@ -23,7 +23,7 @@ def status(session: Session) -> dict[str, Any]:
         "model": info.id if info else None,
         "format": info.format if info else None,
         "error": session.model.error or None,
-        "accepted": session.num_accepted,
+        "accepted": session.suggestions.num_accepted,
         "index": session.retrieval.states(),
     }
 

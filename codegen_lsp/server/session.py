@@ -69,7 +69,6 @@ class Session:
         self.model = Model(factory, self.settings, editor)
         self.suggestions = Suggestions()
         self.trace = Trace()
-        self.num_accepted = 0
         self.stop_host: Callable[[Settings, str], Awaitable[None]] | None = None
         """Stops the host of a model folder."""
         self.slots = Slots()
@@ -98,7 +97,10 @@ class Session:
         if version is not None and version < document.version:
             logger.warning("version %d is older than %d: change ignored", version, document.version)
             return
+        is_typed = document.num_written(changes) <= 1
         document.update(document.version + 1 if version is None else version, changes, self.client.encoding)
+        if not is_typed and (now := self.document(uri)):
+            self.suggestions.notice(uri, now.text)
         if changes and changes[-1].start is not None:
             self.retrieval.wrote(document, changes[-1].start[0])
 
@@ -337,9 +339,7 @@ class Session:
 
     def accepted(self, number: object) -> None:
         """The user took a suggestion."""
-        self.num_accepted += 1
-        if isinstance(number, int):
-            self.suggestions.forget(number)
+        self.suggestions.accept(number)
 
     async def close(self) -> None:
         """Cancel what runs and drop the connection to the engine."""

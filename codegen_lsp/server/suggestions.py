@@ -26,13 +26,19 @@ class Suggestion:
     """The settings it was made with."""
     edit: Edit
 
+    def becomes(self, text: str) -> bool:
+        """Whether a text is what comes of it."""
+        start, end = self.edit.span.start, self.edit.span.end
+        length = len(self.prefix) + len(self.suffix) + len(self.edit.text) - (end - start)
+        return len(text) == length and text == self.edit.apply(self.prefix + self.suffix)
+
 
 @dataclass(frozen=True)
 class Offer:
     """What is shown: the edit fits the text of the snapshot that was asked for."""
 
     number: int
-    """Of the suggestion; comes back when the user accepts it."""
+    """Of the suggestion; comes back when the user accepts it, from most editors."""
     edit: Edit
 
 
@@ -44,6 +50,9 @@ class Suggestions:
         self._max_chars = max_chars
         self._numbers = count(1)
         self._kept: OrderedDict[int, Suggestion] = OrderedDict()
+        self._noticed: frozenset[int] = frozenset()
+        """The last ones that were seen to be accepted: an editor that says so says it afterwards."""
+        self.num_accepted = 0
 
     def put(self, snapshot: Snapshot, edit: Edit, key: object) -> Suggestion:
         """Keep a suggestion; the oldest one goes."""
@@ -60,9 +69,23 @@ class Suggestions:
         candidates = (kept for kept in reversed(self._kept.values()) if kept.uri == snapshot.uri and kept.key == key)
         return next(filter(None, (rest(kept, snapshot) for kept in candidates)), None)
 
-    def forget(self, number: int) -> None:
-        """Drop one that was accepted."""
-        self._kept.pop(number, None)
+    def accept(self, number: object) -> None:
+        """The editor says that the user took one: it is not offered again."""
+        known = number if isinstance(number, int) else 0
+        self.num_accepted += known not in self._noticed
+        self._kept.pop(known, None)
+
+    def notice(self, uri: str, text: str) -> None:
+        """A document has got this text at once: where that is what a suggestion comes to, the user took it.
+
+        Some editors (eglot) never run an item's command.
+        """
+        taken = frozenset(kept.number for kept in self._kept.values() if kept.uri == uri and kept.becomes(text))
+        if taken:
+            self._noticed = taken
+            self.num_accepted += 1
+            for number in taken:
+                del self._kept[number]
 
     def forget_document(self, uri: str) -> None:
         """Drop those of a document: opened again, it may be in another language."""
