@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "see comments become code",
     "serve": "the language server (stdin and stdout), for an editor",
     "index": "what is known of a project's other files",
+    "api": "completions over http on this machine, for editors that ask an endpoint",
     "host": "the process that holds the model",
     "models": "the models on this machine",
     "doctor": "check the installation",
