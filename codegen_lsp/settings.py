@@ -116,7 +116,7 @@ def parse(
     Keys may be camelCase or snake_case, nested (`{"engine": {"model": …}}`), dotted or flat (`{"model": …}`).
     """
     settings = base or Settings()
-    if raw is None:
+    if raw is None or raw == []:  # an empty table of Lua is sent as a list
         return settings, []
     if not isinstance(raw, Mapping):
         return settings, [f"settings: expected an object, got {type(raw).__name__}"]

@@ -227,6 +227,7 @@ def test_an_unclosed_bracket_does_not_swallow_the_file() -> None:
 
 def test_table() -> None:
     assert find("python") is PYTHON
+    assert find("sh") is find("shellscript")
     assert find("brainfuck").id == ""
     assert len({row.id for row in LANGUAGES}) == len(LANGUAGES)
     assert line_end_of("x") == "\n"

@@ -289,6 +289,11 @@ OTHER = _plain("", (_line("#"), _line("//")), Blocks.INDENT, quotes='"')
 """For a language that has no row: an apostrophe may be prose there, so it opens no string."""
 
 
+ALIASES = {"sh": "shellscript", "bash": "shellscript"}
+"""Names that editors send for a language besides its LSP id."""
+
+
 def find(language: str) -> Language:
     """The row of an LSP language id."""
-    return next((row for row in LANGUAGES if row.id == language), OTHER)
+    name = ALIASES.get(language, language)
+    return next((row for row in LANGUAGES if row.id == name), OTHER)
