@@ -185,7 +185,7 @@ async def complete(
         return completion
     max_tokens = options.max_tokens or MAX_TOKENS[intent.shape]
     with watch.stage("context"):
-        budget = _budget(model, max_tokens) - len(tokenizer.encode(snapshot.path))
+        budget = budget_of(model, max_tokens) - len(tokenizer.encode(snapshot.path))
         context = build(
             snapshot, intent, tree, budget, count_tokens=lambda text: len(tokenizer.encode(text)), snippets=snippets
         )
@@ -325,6 +325,6 @@ def _mend(code: str, request: _Request) -> str:
     return mend(with_newlines(before), code, with_newlines(after), tree.language)
 
 
-def _budget(model: ModelInfo, max_tokens: int) -> int:
+def budget_of(model: ModelInfo, max_tokens: int) -> int:
     """Tokens of text in a prompt, snippets included."""
     return max(0, min(model.prompt_budget, model.context_window - max_tokens) - CONTROL_TOKENS)

@@ -39,8 +39,6 @@ MAX_TOKENS = 64
 OFFERED_TOKENS = 256
 """Of what is offered: half a function is no offer."""
 SUFFIX_SHARE = 0.25
-CONTROL_TOKENS = 16
-"""Room in a prompt for the format's own tokens."""
 PASSED = ("model", "top_p", "seed", "n", "stream", "stream_options", "logprobs")
 """Fields that the host uses as they are."""
 CHECKED = ("echo", "best_of", "logit_bias", "presence_penalty", "frequency_penalty")
@@ -156,12 +154,12 @@ class Prompter:
     def _fitted(self, prefix: str, suffix: str, max_tokens: int) -> Context:
         """What of the texts the model can read: the nearest lines."""
         from codegen_lsp.context.budget import nearest_after, nearest_before
+        from codegen_lsp.pipeline import budget_of
 
         def count(text: str) -> int:
             return len(self.tokenizer.encode(text))
 
-        room = self.info.context_window - min(max_tokens, self.info.context_window // 2)
-        budget = max(0, min(self.info.prompt_budget, room) - CONTROL_TOKENS)
+        budget = budget_of(self.info, min(max_tokens, self.info.context_window // 2))
         behind = nearest_after(suffix, int(budget * SUFFIX_SHARE), count).text
         before = nearest_before(prefix, budget - count(behind), count).text
         return Context("", "", before, behind)

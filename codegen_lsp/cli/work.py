@@ -34,10 +34,6 @@ class Outcome:
     """Whether the file on disk is now `text`."""
     error: CodegenError | None = None
 
-    @property
-    def num_chosen(self) -> int:
-        return sum(each.chosen is not None for each in self.done)
-
 
 class Desks:
     """Asks the model, which is not started before it is asked for the first time."""

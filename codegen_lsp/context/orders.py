@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from codegen_lsp.syntax.remarks import DIRECTIVE
+
 _MARKER = re.compile(r"\s*(?:(?:#|//|--)+[:!]?/?|/\*+!?|\*+(?!/))\s?")
 _CLOSING = re.compile(r"\s*\*+/\s*$")
-_DIRECTIVE = re.compile(
-    r"!|-\*-|coding[:=]|noqa\b|type:|pylint\b|pragma\b|fmt:|isort\b|mypy:|ruff:|flake8\b|nosec\b|pyright\b|yapf\b"
-    r"|endregion\b|region\b|%%|[%?]\w|eslint|@?ts-|go:\w|cspell|prettier-|nolint|shellcheck\b|rubocop:|clang-format\b|istanbul\b"
-    r"|frozen_string_literal:|@flow\b|biome-",
-    re.IGNORECASE,
-)
 _LEGAL = re.compile(r"copyright|\(c\) \d|licen[sc]e|spdx-|all rights reserved|warrant", re.IGNORECASE)
 _RULE = re.compile(r"[-=#*~_+/]{3,}|─{2,}")
 _CODE = re.compile(
@@ -45,7 +41,7 @@ def is_order(comment: Sequence[str], automatic: bool) -> bool:
     if comment[0].startswith("/*") and "*/" not in comment[-1]:
         return False  # what is written below it would be part of it
     lines = [line[:200] for line in comment[-50:]]
-    directives = [number for number, line in enumerate(lines) if line[:2] == "#!" or _DIRECTIVE.match(words(line))]
+    directives = [number for number, line in enumerate(lines) if line[:2] == "#!" or DIRECTIVE.match(words(line))]
     # A shebang or an encoding may stand right above the order.
     lines = [words(line) for line in lines[directives[-1] + 1 if directives else 0 :]]
     text = "\n".join(line for line in lines if line)

@@ -10,13 +10,13 @@ from codegen_lsp.syntax.pattern import Pattern
 from codegen_lsp.text import Span
 
 _MARKS = re.compile(r"[#\s:!.,;-]+")
-_DIRECTIVE = Pattern(
+DIRECTIVE = Pattern(
     r"!|-\*-|coding[:=]|noqa\b|type:|pylint\b|pragma\b|fmt:|isort\b|mypy:|ruff:|flake8\b|nosec\b|pyright\b|yapf\b"
     r"|endregion\b|region\b|%%|[%?]\w|eslint|@?ts-|go:\w|cspell|prettier-|nolint|shellcheck\b|rubocop:|clang-format\b|istanbul\b"
     r"|frozen_string_literal:|@flow\b|biome-",
     re.IGNORECASE,
 )
-"""Comments that context/orders.py takes for no order either: what it would not see must not be left for it."""
+"""Comments for tools, without their marks: no orders (context/orders.py)."""
 _MARKER = Pattern(r"(?:todo|fixme|xxx|hack|tbd|wip)\b(?:\([^()]*\))?", re.IGNORECASE)
 _EMPTY = Pattern(
     r"(?:(?:not|to|be|please)\b\W*)*implement(?:ed|ation)?\b\W*(?:(?:me|this|it|here|yet|later)\b\W*)*"
@@ -63,7 +63,7 @@ def _comment_above(text: str, start: int) -> Span | None:
 
 def is_saying(comment: str) -> bool:
     """Whether a line of comment has words of its own: more than `TODO`, and no tool's directive."""
-    return not _DIRECTIVE.match(comment.lstrip("#: \t\f")) and has_words(comment)
+    return not DIRECTIVE.match(comment.lstrip("#: \t\f")) and has_words(comment)
 
 
 def has_words(text: str) -> bool:

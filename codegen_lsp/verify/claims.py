@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import chain
 
-from codegen_lsp.verify.flow import Function, bound, falls_off, leaves, own
+from codegen_lsp.verify.flow import Function, bound, falls_off, last_name, leaves, own, says_nothing
 from codegen_lsp.verify.kinds import NOTHING, Kinds, surely, taken
 from codegen_lsp.verify.raising import can_raise
 from codegen_lsp.verify.sections import promised
@@ -62,30 +62,9 @@ def contradictions(function: Function) -> tuple[str, ...]:
 
 def _is_stub(function: Function) -> bool:
     """Whether a function says nothing but that it is to be written, or that others write it."""
-    if any(_last_name(mark) in _WITHOUT_BODY for mark in function.decorator_list):
+    if any(last_name(mark) in _WITHOUT_BODY for mark in function.decorator_list):
         return True
-    return all(map(_is_filler, function.body))
-
-
-def _is_filler(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Pass() | ast.Expr(value=ast.Constant()):
-            return True
-        case ast.Raise(exc=ast.expr() as error):
-            return _last_name(error) == "NotImplementedError"
-        case _:
-            return False
-
-
-def _last_name(node: ast.expr) -> str:
-    """`b` of `a.b`, also where that is called."""
-    match node:
-        case ast.Call(func=called):
-            return _last_name(called)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
+    return all(map(says_nothing, function.body))
 
 
 def _read(function: Function) -> _Body:
@@ -133,7 +112,7 @@ def _is_without_value(body: _Body) -> bool:
 def _only_raises(body: _Body) -> bool:
     """Whether a function ends in exceptions alone, or not at all, or with a call that may be there to raise one."""
     match body.function.body[-1]:
-        case ast.Expr(value=ast.Call() as call) if _MAY_RAISE.search(_last_name(call)):
+        case ast.Expr(value=ast.Call() as call) if _MAY_RAISE.search(last_name(call)):
             return True
         case _:
             return not body.returns and leaves(body.function.body)

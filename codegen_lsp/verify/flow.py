@@ -38,6 +38,28 @@ def bound(node: ast.AST) -> Iterator[str]:
     yield from bound_by(node)
 
 
+def says_nothing(statement: ast.stmt) -> bool:
+    """Whether a statement only says that something is to be written."""
+    match statement:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Raise(exc=ast.expr() as error):
+            return last_name(error) == "NotImplementedError"
+        case _:
+            return False
+
+
+def last_name(node: ast.expr) -> str:
+    """`b` of `a.b`, also where that is called."""
+    match node:
+        case ast.Call(func=called):
+            return last_name(called)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
 def falls_off(body: Sequence[ast.stmt]) -> bool:
     """Whether the end of some statements is surely reached on some path, whatever the conditions say.
 

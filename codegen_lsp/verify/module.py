@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codegen_lsp.text import Encoding, LineIndex, Span, line_end_of
+from codegen_lsp.verify.flow import FUNCTIONS, says_nothing
 
 NOT_WRITTEN = "not written yet (codegen-lsp)"
 """What a function says that is run before it is written."""
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def fault(text: str) -> str:
 
 def is_stub(function: Function) -> bool:
     """Whether a body says nothing."""
-    return all(_says_nothing(statement) for statement in function.statements)
+    return all(says_nothing(statement) for statement in function.statements)
 
 
 def without(module: Module, index: int) -> str:
@@ -132,15 +132,6 @@ def _docstring(node: ast.AST) -> ast.Constant | None:
     first = body[0] if isinstance(body, list) and body else None
     value = first.value if isinstance(first, ast.Expr) else None
     return value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
-
-
-def _says_nothing(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Pass() | ast.Expr(value=ast.Constant()):
-            return True
-        case ast.Raise(exc=ast.Name(id="NotImplementedError") | ast.Call(func=ast.Name(id="NotImplementedError"))):
-            return True
-    return False
 
 
 class _Places:
