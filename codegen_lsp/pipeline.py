@@ -80,6 +80,8 @@ class Options:
     """Let the engine take a line of what was retrieved for the first one of its answer."""
     parses_whole: bool = False
     """Parse the whole text, up to MAX_WHOLE characters: what is parsed around a cursor may begin inside a docstring."""
+    only_line: bool = False
+    """Write one line where the place asks for more."""
     only_prefill: bool = False
     """Ask for nothing, so that the engine has the prompt when something is asked for here."""
 
@@ -178,6 +180,8 @@ async def complete(
             )
     with watch.stage("intent"):
         intent = find_intent(snapshot, tree)
+        if intent is not None and options.only_line:
+            intent = replace(intent, shape=Shape.LINE)
     if intent is None:
         completion = Completion(None, "", StopReason.EMPTY, 0.0, timings_ms=watch.totals())
         if trace is not None:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -28,6 +29,15 @@ WORKSPACE_TOKENS = 128
 GROUPS = ("engine", "completion", "verify", "codegen")
 MAX_LIST = 1000
 MAX_STRING = 4096
+
+
+class Multiline(StrEnum):
+    """When more than a line is offered, where the place asks for more. A code action always writes all."""
+
+    AUTOMATIC = "automatic"
+    INVOKED = "invoked"
+    """Only to who asks by hand."""
+    NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,14 @@ class CompletionSettings:
     """Do not show unasked what the model is usually wrong about (ModelInfo.sure_from)."""
     look_ahead: bool = True
     """Use pauses to find out what comes after a suggestion, and to let the model read where the cursor is."""
+    multiline: Multiline = Multiline.AUTOMATIC
+    suggestions: int = 3
+    """How many different ones who asks by hand gets to choose from; more than one take a little longer."""
+
+    def is_line_only(self, trigger: Trigger) -> bool:
+        """Whether one line is to be written where the place asks for more."""
+        is_unasked = self.multiline is Multiline.INVOKED and trigger is Trigger.AUTOMATIC
+        return is_unasked or self.multiline is Multiline.NEVER
 
 
 @dataclass(frozen=True)
@@ -229,6 +247,13 @@ def _trigger(value: object) -> Trigger:
         raise ValueError('expected "automatic" or "invoked"') from None
 
 
+def _multiline(value: object) -> Multiline:
+    try:
+        return Multiline(value)  # type: ignore[arg-type]
+    except ValueError:
+        raise ValueError('expected "automatic", "invoked" or "never"') from None
+
+
 def _fewer(mine: int | None, theirs: int | None) -> int | None:
     return min(mine or WORKSPACE_TOKENS, theirs) if theirs else mine
 
@@ -255,6 +280,8 @@ RULES: Mapping[str, Rule] = {
     "min_confidence": Rule("completion", _number(0, 1), max),
     "hide_unsure": Rule("completion", _flag, lambda mine, theirs: mine or theirs),
     "look_ahead": Rule("completion", _flag, lambda mine, theirs: mine and theirs),
+    "multiline": Rule("completion", _multiline, lambda mine, theirs: max(mine, theirs, key=list(Multiline).index)),
+    "suggestions": Rule("completion", _integer(1, 5), min),
     "run_examples": Rule("verify", _flag, is_settled=True),
     "candidates": Rule("verify", _integer(1, 20), min),
 }

@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,9 @@ class Script:
     """What the engine does."""
 
     answer: str = "answer = 1\n"
+    others: Sequence[str] = ()
+    """By seed, from 1 on: what it says where it is asked for something else; without one, `answer`."""
+    others_delay_s: float = 0.0
     delay_s: float = 0.0
     """Before the first token."""
     load_s: float = 0.0
@@ -79,7 +82,11 @@ class ScriptedEngine:
             if self.num_failed < self.script.fails:
                 self.num_failed += 1
                 raise EngineFailed("killed")
-            yield Delta(self.script.answer, logprobs=(-0.1,), tokens=(self.script.answer,))
+            number = (params.seed or 0) - 1
+            is_other = 0 <= number < len(self.script.others)
+            await asyncio.sleep(self.script.others_delay_s if is_other else 0.0)
+            text = self.script.others[number] if is_other else self.script.answer
+            yield Delta(text, logprobs=(-0.1 * (number + 2),), tokens=(text,))
             yield Delta("", finish="stop")
         finally:
             self.note("generated")

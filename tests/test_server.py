@@ -40,7 +40,7 @@ async def test_typing_the_ghost_text_does_not_ask_the_model_again(tmp_path: Path
     async with scripted(answer="return left + right\n", log=str(log)) as client:
         await client.initialize()
         uri = client.open("def add(left, right):\n    # the sum\n    \n")
-        await client.items(client.inline(uri, 2, 4))
+        await client.items(client.inline(uri, 2, 4, kind=2))
         for number, char in enumerate("return"):
             place = {"line": 2, "character": 4 + number}
             client.change(uri, 2 + number, {"range": {"start": place, "end": place}, "text": char})

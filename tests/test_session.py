@@ -21,7 +21,7 @@ from codegen_lsp.server.documents import Change, Document
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.model import State
 from codegen_lsp.server.session import MAX_PATH, Session
-from codegen_lsp.server.suggestions import Suggestions
+from codegen_lsp.server.suggestions import Key, Suggestions
 from codegen_lsp.settings import Settings
 from codegen_lsp.text import Edit, Encoding, Span
 
@@ -57,8 +57,8 @@ def insertion(at: Snapshot, text: str) -> Edit:
 def test_typing_a_suggestion_needs_no_model(before: str, after: str, key: int, rest: str | None) -> None:
     suggestions = Suggestions()
     asked = snapshot("x = ", "\n")
-    suggestions.put(asked, insertion(asked, "foo(1)"), 1)
-    offer = suggestions.find(snapshot(before, after), key)
+    suggestions.put(asked, insertion(asked, "foo(1)"), Key(1))
+    offer = suggestions.find(snapshot(before, after), Key(key))
     assert (offer.edit.text if offer else None) == rest
     if offer:
         assert offer.edit.apply(before + after) == "x = foo(1)\n"
@@ -66,15 +66,15 @@ def test_typing_a_suggestion_needs_no_model(before: str, after: str, key: int, r
 
 def test_suggestions_of_another_document_are_not_offered() -> None:
     suggestions = Suggestions()
-    suggestions.put(snapshot("x"), insertion(snapshot("x"), "y"), 1)
-    assert suggestions.find(snapshot("x", uri="file:///b.py"), 1) is None
+    suggestions.put(snapshot("x"), insertion(snapshot("x"), "y"), Key(1))
+    assert suggestions.find(snapshot("x", uri="file:///b.py"), Key(1)) is None
 
 
 def test_few_suggestions_are_kept() -> None:
     suggestions = Suggestions(capacity=2)
     for text in "abc":
-        suggestions.put(snapshot(text), insertion(snapshot(text), "!"), 1)
-    assert [suggestions.find(snapshot(text), 1) is not None for text in "abc"] == [False, True, True]
+        suggestions.put(snapshot(text), insertion(snapshot(text), "!"), Key(1))
+    assert [suggestions.find(snapshot(text), Key(1)) is not None for text in "abc"] == [False, True, True]
 
 
 def test_ghost_text_needs_the_cursor_and_one_line() -> None:
@@ -364,7 +364,9 @@ async def test_what_the_engine_takes_for_one_document(monkeypatch: pytest.Monkey
         for purpose in (Purpose.GHOST_TEXT, Purpose.POPUP, Purpose.ORDER, Purpose.GHOST_TEXT):
             ask = session.ask(URI, (0, 4), purpose=purpose)
             assert ask
-            assert await session.write(ask, 5.0) is None
+            loaded = await session.prepare(ask, 5.0)
+            assert loaded
+            assert (await session.answer(ask, loaded)).edit is None
         await session.close()
     assert [names.index(name) for name in names] == [0, 1, 2, 0, 4, 5, 6, 4]
 

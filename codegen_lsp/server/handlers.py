@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from codegen_lsp.core import IntentKind, Trigger
-from codegen_lsp.server import inspect, popup
+from codegen_lsp.server import inspect, others, popup
 from codegen_lsp.server.asks import Ask, Purpose
 from codegen_lsp.server.convert import (
     Note,
@@ -148,14 +149,13 @@ async def inline_completion(session: Session, params: types.InlineCompletionPara
     if ask is None:
         return {"items": []}
     wait_s = INVOKED_WAIT_S if trigger is Trigger.INVOKED else AUTOMATIC_WAIT_S
-    offer = await session.slots.newest(ask.slot, session.suggest(ask, wait_s))
-    if offer is None or (selected and not ask.is_current):
+    offers = await session.slots.newest(ask.slot, others.suggest_all(session, ask, wait_s))
+    if not offers or (selected and not ask.is_current):
         return {"items": []}
-    edit = selected.joined(offer.edit) if selected else offer.edit
-    if edit is None:
-        return {"items": []}
-    cursor = _cursor(session, ask, position)
-    return {"items": inline_items(ask.document, edit, cursor, offer.number, session.client.encoding)}
+    cursor, encoding = _cursor(session, ask, position), session.client.encoding
+    edits = [(selected.joined(offer.edit) if selected else offer.edit, offer.number) for offer in offers]
+    found = (inline_items(ask.document, edit, cursor, number, encoding) for edit, number in edits if edit)
+    return {"items": list(chain.from_iterable(found))}
 
 
 async def completion(session: Session, params: types.CompletionParams) -> dict[str, Any]:

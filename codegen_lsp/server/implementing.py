@@ -90,7 +90,8 @@ class Implementing:
             return known
         judge = await self._judge(ask, stub) if stub else None
         if stub is None or judge is None:
-            edit = await self._session.write(ask, None)
+            loaded = await self._session.prepare(ask, None)
+            edit = (await self._session.answer(ask, loaded)).edit if loaded else None
             return Result(ask, self._session.settings, (edit,)) if edit else None
         result = await self._implemented(ask, stub, judge)
         if result and result.edits:
@@ -143,7 +144,7 @@ class _Asking:
     async def __call__(self, snapshot: Snapshot, temperature: float, seed: int | None) -> Completion:
         here = replace(snapshot, version=self.ask.snapshot.version)
         ask = replace(self.ask, snapshot=here)
-        return await self.session.answer(ask, self.loaded, temperature=temperature, seed=seed)
+        return await self.session.answer(ask, self.loaded, temperature=temperature, seed=seed, parses_whole=True)
 
 
 class _Leash:

@@ -47,6 +47,6 @@ def session_state(session: Session) -> dict[str, Any]:
 
 
 def last_trace(session: Session) -> Any:
-    """How the last request that reached the model was answered; None before the first."""
-    last = session.trace.last
+    """How the suggestion that is shown or was just taken came about, or else how the last request went."""
+    last = session.explained.last
     return asdict(last) if last else None

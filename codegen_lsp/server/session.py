@@ -20,6 +20,7 @@ from codegen_lsp.server.asks import Ask, Purpose, now_of
 from codegen_lsp.server.convert import Selected, ruled_path, shown_path
 from codegen_lsp.server.documents import Change, Document, Position
 from codegen_lsp.server.door import Client
+from codegen_lsp.server.explained import Explained
 from codegen_lsp.server.generations import Generations
 from codegen_lsp.server.implementing import Implementing
 from codegen_lsp.server.model import Editor, EngineFactory, Loaded, Model
@@ -27,10 +28,8 @@ from codegen_lsp.server.notebooks import Notebooks
 from codegen_lsp.server.orders import find_order
 from codegen_lsp.server.retrieval import FIRST_S, IndexFactory, Retrieval
 from codegen_lsp.server.slots import Slots
-from codegen_lsp.server.suggestions import Offer, Suggestion, Suggestions, rest
+from codegen_lsp.server.suggestions import Key, Offer, Suggestion, Suggestions, rest, shown_edit
 from codegen_lsp.settings import Settings, parse
-from codegen_lsp.text import Edit
-from codegen_lsp.trace import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Session:
         self.roots = client.roots
         self.model = Model(factory, self.settings, editor)
         self.suggestions = Suggestions()
-        self.trace = Trace()
+        self.explained = Explained()
         self.stop_host: Callable[[Settings, str], Awaitable[None]] | None = None
         """Stops the host of a model folder."""
         self.slots = Slots()
@@ -100,7 +99,7 @@ class Session:
         is_typed = document.num_written(changes) <= 1
         document.update(document.version + 1 if version is None else version, changes, self.client.encoding)
         if not is_typed and (now := self.document(uri)):
-            self.suggestions.notice(uri, now.text)
+            self.explained.took(document, self.suggestions.notice(uri, now.text))
         if changes and changes[-1].start is not None:
             self.retrieval.wrote(document, changes[-1].start[0])
 
@@ -183,7 +182,7 @@ class Session:
 
     async def suggest(self, ask: Ask, wait_s: float | None) -> Offer | None:
         """What to offer; None when there is nothing, or when it would not fit the text any more."""
-        key = self._key
+        key = self.key(ask)
         offer = self.suggestions.find(ask.snapshot, key) or await self._running_offer(ask, key)
         if offer is None:
             if ask.snapshot.trigger is Trigger.AUTOMATIC:
@@ -198,12 +197,13 @@ class Session:
                 return None
             now = now_of(ask, self.documents)
             offer = rest(suggestion, now) if suggestion and now else None
+        self.explained.offered(ask, self.suggestions.get(offer.number) if offer else None)
         if offer is not None and ask.purpose is Purpose.GHOST_TEXT:
             self._look_ahead(ask, offer)
         self.retrieval.later(ask, self.settings, self.slots, self.warm)
         return offer
 
-    async def _running_offer(self, ask: Ask, key: object) -> Offer | None:
+    async def _running_offer(self, ask: Ask, key: Key) -> Offer | None:
         """What comes of a call that runs already, for this text or for what it was before the last keys."""
         for slot in (ask.slot, (Purpose.AHEAD, ask.document.uri)):
             running = self.generations.find(slot, ask.snapshot)
@@ -216,17 +216,15 @@ class Session:
         return None
 
     async def _suggestion(
-        self, ask: Ask, wait_s: float | None, key: object, hear: Callable[[str], None]
+        self, ask: Ask, wait_s: float | None, key: Key, hear: Callable[[str], None]
     ) -> Suggestion | None:
         """Ask the model, and keep what it says."""
-        from codegen_lsp.postprocess.edit import at_cursor
-
-        edit = await self.write(ask, wait_s, hear)
-        if edit is None:
+        loaded = await self.prepare(ask, wait_s)
+        if loaded is None:
             return None
-        # Ghost text can only be inserted at the cursor; where that is not enough, the popup may still take the edit.
-        edit = at_cursor(edit, ask.snapshot.text, ask.snapshot.offset) or edit
-        return self.suggestions.put(ask.snapshot, edit, key)
+        completion = await self.answer(ask, loaded, hear)
+        edit = shown_edit(completion, ask.snapshot)
+        return self.suggestions.put(ask.snapshot, edit, key, completion) if edit else None
 
     def _look_ahead(self, ask: Ask, offer: Offer) -> None:
         """While the user reads a suggestion, find out what comes after it."""
@@ -245,28 +243,24 @@ class Session:
     def _ahead(self, ask: Ask, *, only_prefill: bool = False) -> None:
         """Ask the model for what nobody has asked for yet; everything else goes first, and ends it."""
         slot = (Purpose.AHEAD, ask.document.uri)
-        if self.generations.find(slot, ask.snapshot) or self.suggestions.find(ask.snapshot, self._key):
+        if self.generations.find(slot, ask.snapshot) or self.suggestions.find(ask.snapshot, self.key(ask)):
             return
-        key = self._key
+        key = self.key(ask)
 
         async def work(hear: Callable[[str], None]) -> Suggestion | None:
             await asyncio.sleep(AHEAD_AFTER_S)
             if not ask.is_current or (loaded := await self.model.ready(0)) is None:
                 return None
             completion = await self._complete(ask, loaded, hear, is_background=True, only_prefill=only_prefill)
-            return self.suggestions.put(ask.snapshot, completion.edit, key) if completion.edit else None
+            edit = completion.edit
+            return self.suggestions.put(ask.snapshot, edit, key, completion) if edit else None
 
         self.generations.begin(slot, ask.snapshot, work)
 
-    @property
-    def _key(self) -> object:
+    def key(self, ask: Ask) -> Key:
         """What a suggestion depends on besides the text."""
-        return self.settings.engine, self.settings.completion
-
-    async def write(self, ask: Ask, wait_s: float | None, hear: Callable[[str], None] | None = None) -> Edit | None:
-        """Ask the model; None when it is not there or has nothing. The edit fits the snapshot. Raises EngineError."""
-        loaded = await self.prepare(ask, wait_s)
-        return (await self.answer(ask, loaded, hear)).edit if loaded else None
+        is_line_only = ask.purpose is not Purpose.ORDER and self.settings.completion.is_line_only(ask.snapshot.trigger)
+        return Key((self.settings.engine, self.settings.completion), is_line_only)
 
     async def prepare(self, ask: Ask, wait_s: float | None) -> Loaded | None:
         """The model, None when it is not there within `wait_s` seconds; who asked by hand has the index asked, too."""
@@ -296,6 +290,7 @@ class Session:
         *,
         is_background: bool = False,
         only_prefill: bool = False,
+        parses_whole: bool = False,
         temperature: float | None = None,
         seed: int | None = None,
     ) -> Completion:
@@ -308,11 +303,13 @@ class Session:
         wanted = self.settings.completion
         is_unasked = ask.snapshot.trigger is Trigger.AUTOMATIC
         least = max(wanted.min_confidence, loaded.info.sure_from if is_unasked and wanted.hide_unsure else 0.0)
+        is_aside = is_background or (seed is not None and ask.purpose is not Purpose.ORDER)
         options = Options(
             wanted.max_tokens,
             temperature=wanted.temperature if temperature is None else temperature,
             seed=seed,
-            parses_whole=temperature is not None,
+            parses_whole=parses_whole,
+            only_line=self.key(ask).only_line,
             min_confidence=least,
             is_background=is_background,
             only_prefill=only_prefill,
@@ -325,7 +322,7 @@ class Session:
             loaded.tokenizer,
             options=options,
             snippets=self.retrieval.snippets(ask.document.uri),
-            trace=None if is_background else self.trace,
+            trace=None if only_prefill else self.explained.aside if is_aside else self.explained.asked,
             on_text=hear,
         )
 
@@ -339,7 +336,8 @@ class Session:
 
     def accepted(self, number: object) -> None:
         """The user took a suggestion."""
-        self.suggestions.accept(number)
+        if (taken := self.suggestions.accept(number)) and (document := self.documents.get(taken.uri)):
+            self.explained.took(document, taken)
 
     async def close(self) -> None:
         """Cancel what runs and drop the connection to the engine."""
