@@ -1,8 +1,9 @@
 """A language server that says what a file says, so that an editor's client can be tested with answers ours never gives.
 
-Usage: parrot_server.py FILE. The file is JSON, read anew for each request: {"text", "back", "over", "hold", "mute"};
-the item replaces `back` columns before and `over` columns behind the cursor. What is held is answered on the command
-"release", mute requests never. Each command is written to FILE.log, each request for a suggestion as "ask".
+Usage: parrot_server.py FILE. The file is JSON, read anew for each request: {"text", "others", "back", "over", "hold",
+"mute"}; the item replaces `back` columns before and `over` columns behind the cursor, others are for who asks by hand.
+What is held is answered on the command "release", mute requests never. Each command is written to FILE.log, each
+request for a suggestion as "ask", and as "by-hand", too, where it is one.
 """
 
 from __future__ import annotations
@@ -32,23 +33,25 @@ class Parrot:
         if number is None or method is None:
             return
         if method == INLINE:
-            self.suggest(number, params["position"])
+            self.suggest(number, params["position"], is_by_hand=params["context"]["triggerKind"] == 1)
         elif method == "workspace/executeCommand":
             self.command(number, params["command"])
         else:
             reply(number, {"capabilities": CAPABILITIES} if method == "initialize" else None)
 
-    def suggest(self, number: int, position: dict[str, int]) -> None:
+    def suggest(self, number: int, position: dict[str, int], *, is_by_hand: bool) -> None:
         script = json.loads(self.script.read_text())
         self.note("ask")
+        if is_by_hand:
+            self.note("by-hand")
         line, column = position["line"], position["character"]
         start, end = column - script.get("back", 0), column + script.get("over", 0)
         item = {
-            "insertText": script.get("text", ""),
             "range": {"start": {"line": line, "character": start}, "end": {"line": line, "character": end}},
             "command": {"title": "", "command": "accepted"},
         }
-        answer = {"items": [item] if script.get("text") else []}
+        texts = [script["text"], *(script.get("others", []) if is_by_hand else [])] if script.get("text") else []
+        answer = {"items": [{"insertText": text, **item} for text in texts]}
         if script.get("hold"):
             self.held.append((number, answer))
         elif not script.get("mute"):

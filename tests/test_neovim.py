@@ -324,6 +324,48 @@ def test_a_menu_hides_the_suggestion(parrot: Parrot) -> None:
     nvim.type("<C-e><Esc>")
 
 
+NEXT, PREVIOUS, REQUEST = "<M-]>", "<M-[>", "<M-Bslash>"
+
+
+def test_cycling(parrot: Parrot) -> None:
+    nvim = parrot.nvim
+    parrot.says(text="one", others=["two", "three"])
+    nvim.open("cycle.py", "x = ")
+    nvim.type("<Esc>A")
+    nvim.until("shown", probe=lambda: "one" in nvim.ghost())
+    parrot.log()
+    for key, text in ((NEXT, "two"), (NEXT, "three"), (NEXT, "one"), (PREVIOUS, "three"), (PREVIOUS, "two")):
+        nvim.type(key)
+        nvim.until(f"shown {text}", probe=lambda text=text: text in nvim.ghost())
+    assert parrot.log() == ["ask", "by-hand"]
+    nvim.type(ALL)
+    nvim.until_text("x = two")
+
+
+def test_there_is_no_other(parrot: Parrot) -> None:
+    nvim = parrot.nvim
+    parrot.says(text="one")
+    nvim.open("alone.py", "x = ")
+    nvim.type("<Esc>A")
+    nvim.until("shown", probe=lambda: "one" in nvim.ghost())
+    parrot.log()
+    nvim.type(PREVIOUS)
+    nvim.until("asked", probe=lambda: "by-hand" in parrot.log())
+    nvim.until("shown", probe=lambda: "one" in nvim.ghost())
+
+
+def test_asking_by_hand(parrot: Parrot) -> None:
+    nvim = parrot.nvim
+    parrot.says()
+    nvim.open("hand.py", "x = ")
+    nvim.type("<Esc>A")
+    parrot.until_asked()
+    parrot.says(text="one", others=["two"])
+    nvim.type(REQUEST)
+    nvim.until("shown", probe=lambda: "one" in nvim.ghost())
+    assert "by-hand" in parrot.log()
+
+
 def test_a_key_without_a_suggestion_means_what_it_meant(parrot: Parrot) -> None:
     parrot.says()
     parrot.nvim.open("keys.py", "x")

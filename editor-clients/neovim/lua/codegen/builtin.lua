@@ -1,14 +1,81 @@
--- Neovim's own ghost text (0.12): what it lacks are a part of a suggestion, one step of undo, and dismissing.
+-- Neovim's own ghost text (0.12): what it lacks are a part of a suggestion, one step of undo, dismissing, and asking by
+-- hand.
 local insert = require('codegen.insert')
 local M = {}
 
+local INVOKED = 1 -- LSP's InlineCompletionTriggerKind
+local INLINE = 'textDocument/inlineCompletion'
+
 local taken = nil -- the suggestion that is being accepted
+local by_hand = {} -- by buffer: the user asks, and what is to be done with the answer
+local chosen = {} -- by buffer: where several were last asked for
+
+local function place()
+  local buffer = vim.api.nvim_get_current_buf()
+  return table.concat({ vim.api.nvim_buf_get_changedtick(buffer), unpack(vim.api.nvim_win_get_cursor(0)) }, ':')
+end
+
+--- Neovim says of each request that nobody asked for it: of the next one in a buffer in `by_hand` it is not so.
+local function lend(client)
+  if client.codegen_is_lent then return end
+  client.codegen_is_lent = true
+  local request = client.request
+  client.request = function(self, method, params, handler, buffer)
+    local after = method == INLINE and by_hand[buffer]
+    if not after then return request(self, method, params, handler, buffer) end
+    by_hand[buffer] = nil
+    params.context.triggerKind = INVOKED
+    local function answer(...)
+      handler(...)
+      after()
+    end
+    return request(self, method, params, answer, buffer)
+  end
+end
+
+--- Have it ask, as it does when the cursor has moved: after 200 ms.
+local function ask(after)
+  local buffer = vim.api.nvim_get_current_buf()
+  local client = require('codegen').client(buffer)
+  if not client then return end
+  lend(client)
+  by_hand[buffer] = after
+  local wanted = { event = 'CursorMovedI', buffer = buffer }
+  for _, each in ipairs(vim.api.nvim_get_autocmds(wanted)) do
+    if (each.group_name or ''):find('inline_completion', 1, true) then
+      vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = buffer, group = each.group })
+    end
+  end
+end
+
+local function is_shown()
+  local space = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
+  return space and #vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { limit = 1 }) > 0 or false
+end
 
 --- Offer suggestions in a buffer.
 function M.watch(buffer) vim.lsp.inline_completion.enable(true, { bufnr = buffer }) end
 
---- It asks by itself, after each key and 200 ms.
-function M.request() return true end
+--- Ask now, and insist.
+function M.request()
+  vim.schedule(function() ask(function() end) end) -- Not in a mapping with `expr`.
+  return true
+end
+
+--- Show the next suggestion (the one before it with a step of -1); whether one was shown. They are asked for first.
+function M.cycle(step)
+  if not is_shown() then return false end
+  local function select() vim.lsp.inline_completion.select({ count = step }) end
+  vim.schedule(function()
+    local buffer = vim.api.nvim_get_current_buf()
+    if chosen[buffer] == place() then return select() end
+    ask(function()
+      chosen[buffer] = place()
+      select()
+    end)
+  end)
+  return true
+end
 
 --- Neovim's item as a suggestion; nil when it is not for the cursor's row.
 local function read(item)

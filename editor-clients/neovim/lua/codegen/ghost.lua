@@ -7,6 +7,7 @@ local space = api.nvim_create_namespace('codegen')
 local AUTOMATIC, INVOKED = 2, 1 -- LSP's InlineCompletionTriggerKind, as the server's library has it: see `ask`.
 
 local shown = nil -- the suggestion that is shown
+local choices = nil -- { items, index, place }: what there is to choose from, asked for by hand
 local asked = nil -- { client, id }: the request under way
 local timer = nil
 
@@ -122,7 +123,26 @@ local function cancel()
   asked = nil
 end
 
-local function ask(kind)
+--- Show one of several, counted around.
+local function choose(items, index)
+  index = (index - 1) % #items + 1
+  hide()
+  show(keep(items[index]))
+  choices = { items = items, index = index, place = place() }
+end
+
+--- The server's answer: the first one, or where some are known already the one `step` after it.
+local function take(answer, client, buffer, step)
+  local items = {}
+  for _, raw in ipairs(answer and (answer.items or answer) or {}) do
+    table.insert(items, read(raw, client, buffer))
+  end
+  if #items > 0 then choose(items, 1 + step) else hide() end
+  if #items < 2 then choices = nil end -- They have to be asked for.
+  if step ~= 0 and #items < 2 then vim.notify('codegen: there is no other suggestion here') end
+end
+
+local function ask(kind, step)
   local buffer = api.nvim_get_current_buf()
   local client = require('codegen').client(buffer)
   cancel()
@@ -133,11 +153,7 @@ local function ask(kind)
   local function answer(problem, result)
     if asked ~= request then return end
     asked = nil
-    if problem or here ~= place() or not is_wanted() then return end
-    hide()
-    local raw = result and (result.items or result)[1]
-    local item = raw and read(raw, client, buffer)
-    if item then show(keep(item)) end
+    if not problem and here == place() and is_wanted() then take(result, client, buffer, step) end
   end
   asked = request
   local is_sent, id = call(client, 'request', 'textDocument/inlineCompletion', params, answer, buffer)
@@ -159,7 +175,7 @@ local function moved()
   stop_timer()
   if vim.fn.pumvisible() == 1 then return hide() end
   follow()
-  timer = vim.defer_fn(function() ask(AUTOMATIC) end, require('codegen').options.debounce_ms)
+  timer = vim.defer_fn(function() ask(AUTOMATIC, 0) end, require('codegen').options.debounce_ms)
 end
 
 local function forget()
@@ -179,7 +195,21 @@ end
 
 --- Ask now, and insist.
 function M.request()
-  vim.schedule(function() ask(INVOKED) end) -- Not in a mapping with `expr`: the text is locked there.
+  vim.schedule(function() ask(INVOKED, 0) end) -- Not in a mapping with `expr`: the text is locked there.
+  return true
+end
+
+--- Show the next suggestion (the one before it with a step of -1); whether one was shown. They are asked for first.
+function M.cycle(step)
+  if not shown then return false end
+  vim.schedule(function()
+    stop_timer() -- What it would bring is the first one again.
+    if choices and choices.place == place() then
+      choose(choices.items, choices.index + step)
+    else
+      ask(INVOKED, step)
+    end
+  end)
   return true
 end
 

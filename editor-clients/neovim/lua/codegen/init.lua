@@ -14,7 +14,10 @@ local defaults = {
   -- Milliseconds without a key before the server is asked, for our own ghost text; the built-in one waits 200.
   debounce_ms = 75,
   -- Each falls back to what the key means without a suggestion. `false` maps none of them.
-  keys = { accept = '<C-l>', word = '<M-w>', line = '<M-l>', dismiss = '<C-]>', request = '<M-\\>' },
+  keys = {
+    accept = '<C-l>', word = '<M-w>', line = '<M-l>', dismiss = '<C-]>',
+    request = '<M-\\>', next = '<M-]>', previous = '<M-[>',
+  },
 }
 local language_ids = { sh = 'shellscript', bash = 'shellscript' }
 
@@ -43,6 +46,10 @@ function M.accept_word() return M.front().accept('word') end
 function M.accept_line() return M.front().accept('line') end
 function M.dismiss() return M.front().dismiss() end
 
+--- Show another suggestion in its place.
+function M.next() return M.front().cycle(1) end
+function M.previous() return M.front().cycle(-1) end
+
 --- Ask now. Always true.
 function M.request() return M.front().request() end
 
@@ -59,6 +66,8 @@ local function map_keys(keys)
     line = { M.accept_line, 'accept its next line' },
     dismiss = { M.dismiss, 'dismiss the suggestion' },
     request = { M.request, 'ask for a suggestion' },
+    next = { M.next, 'show the next suggestion' },
+    previous = { M.previous, 'show the suggestion before it' },
   }
   for name, action in pairs(actions) do
     if keys[name] then map(keys[name], action[1], action[2]) end
