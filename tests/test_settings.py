@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def value(settings: Settings, name: str) -> Any:
         ({"run_examples": True}, "run_examples", True),
         ({"verify": {"runExamples": True}}, "run_examples", True),
         ({"codegen.verify.run_examples": True}, "run_examples", True),
+        ({"suggestions": 1}, "suggestions", 1),
+        ({"completion": {"multiline": "invoked"}}, "multiline", "invoked"),
         ({"candidates": 20}, "candidates", 20),
         ({"codegen": {"verify": {"candidates": 1}}}, "candidates", 1),
     ],
@@ -80,6 +83,10 @@ def test_reads(raw: object, name: str, expected: object) -> None:
         {"debounceMs": -1},
         {"minConfidence": 2},
         {"runExamples": 1},
+        {"suggestions": 0},
+        {"suggestions": 6},
+        {"multiline": True},
+        {"multiline": []},
         {"candidates": 0},
         {"candidates": 21},
         {"disabledLanguages": "python"},
@@ -137,6 +144,9 @@ def test_a_workspace_does_not_touch_the_engine_nor_run_anything(raw: object) -> 
         ({"min_confidence": 0.5}, "min_confidence", 0.5),
         ({"hide_unsure": False}, "hide_unsure", True),
         ({"look_ahead": False}, "look_ahead", False),
+        ({"suggestions": 2}, "suggestions", 2),
+        ({"suggestions": 5}, "suggestions", 3),
+        ({"multiline": "never"}, "multiline", "never"),
         ({"candidates": 2}, "candidates", 2),
         ({"candidates": 20}, "candidates", 5),
         ({"disabled_globs": []}, "disabled_globs", Settings().disabled_globs),
@@ -196,3 +206,20 @@ def test_defaults_of_the_vscode_extension_are_ours() -> None:
     assert len(given) >= 7
     assert parse(given) == (Settings(), [])
     assert all(row["description"] for row in properties.values())
+
+
+def test_the_readme_lists_all_settings() -> None:
+    table = ROOT.joinpath("README.md").read_text().partition("### Settings\n")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    said = {name: row[2].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    assert set(said) == set(RULES)
+    plain = {name: read for name, text in said.items() if (read := _json(text)) is not None}
+    assert plain == {name: json.loads(json.dumps(value(Settings(), name))) for name in plain}
+    assert len(plain) > 10
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text.strip("`"))
+    except ValueError:
+        return None
