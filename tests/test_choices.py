@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lsp_client import SERVER, LspClient
+from lsp_client import SERVER, LspClient, until
 
 from codegen_lsp.core import Trigger
 from codegen_lsp.settings import CompletionSettings, Multiline
@@ -70,6 +70,22 @@ async def test_slow_others_are_not_waited_for() -> None:
     async with scripted(others_delay_s=60) as client:
         await client.initialize()
         assert await texts(client, client.open(SOURCE), INVOKED) == [ANSWER]
+
+
+async def test_cancel_frees_the_engine(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def count(event: str) -> int:
+        return log.read_text().split().count(event) if log.exists() else 0
+
+    async with scripted(others_delay_s=60, log=str(log)) as client:
+        await client.initialize()
+        reply = client.inline(client.open(SOURCE), *HERE, kind=INVOKED)
+        await until(lambda: count("generate") == 1 + len(OTHERS))
+        assert count("generated") == 1
+        client.notify("$/cancelRequest", {"id": client.last_number})
+        assert "error" in await reply
+        await until(lambda: count("generated") == 1 + len(OTHERS))
 
 
 async def test_others_are_what_there_is_where_the_first_is_nothing() -> None:

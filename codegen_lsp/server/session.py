@@ -299,11 +299,13 @@ class Session:
 
         # The engine ends an older request of the same name: that must not be another editor's, or for another purpose.
         # What looks ahead of ghost text has its name: it reads on where that ends, and gives way to it.
-        name = ":".join((self._name, *ask.slot, *([] if seed is None else [str(seed)])))
+        # Others to choose from are asked for in one document at a time, and leave the host's few slots to those.
+        is_other = seed is not None and ask.purpose is not Purpose.ORDER
+        slot = ("other",) if is_other else ask.slot
+        name = ":".join((self._name, *slot, *([] if seed is None else [str(seed)])))
         wanted = self.settings.completion
         is_unasked = ask.snapshot.trigger is Trigger.AUTOMATIC
         least = max(wanted.min_confidence, loaded.info.sure_from if is_unasked and wanted.hide_unsure else 0.0)
-        is_aside = is_background or (seed is not None and ask.purpose is not Purpose.ORDER)
         options = Options(
             wanted.max_tokens,
             temperature=wanted.temperature if temperature is None else temperature,
@@ -322,7 +324,7 @@ class Session:
             loaded.tokenizer,
             options=options,
             snippets=self.retrieval.snippets(ask.document.uri),
-            trace=None if only_prefill else self.explained.aside if is_aside else self.explained.asked,
+            trace=None if only_prefill else self.explained.aside if is_background or is_other else self.explained.asked,
             on_text=hear,
         )
 
