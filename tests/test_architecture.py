@@ -29,7 +29,18 @@ ALLOWED = {
 }
 """Third-party module: the only places that may import it."""
 
-PURE = ("core.py", "text.py", "errors.py", "cells.py", "trace.py", "syntax/", "context/", "prompt/", "postprocess/")
+PURE = (
+    "core.py",
+    "text.py",
+    "errors.py",
+    "cells.py",
+    "trace.py",
+    "explain.py",
+    "syntax/",
+    "context/",
+    "prompt/",
+    "postprocess/",
+)
 IMPURE_MODULES = {
     "os",
     "socket",
@@ -51,6 +62,7 @@ BELOW = {
     "errors": (),
     "cells": ("text",),
     "trace": ("core",),
+    "explain": ("core", "text"),
     "syntax": ("text", "core"),
     "context": ("syntax", "core", "text", "index"),
     "index": ("syntax", "core", "text", "errors", "settings", "folders"),

@@ -144,6 +144,19 @@ async def test_what_is_asked_after_it_was_taken(kind: int, text: str) -> None:
         assert await explained(client) == text
 
 
+async def test_explained_in_words() -> None:
+    async with scripted() as client:
+        await client.initialize()
+        assert await client.command("codegen.explainLast", {"as": "text"}) == ""
+        uri = client.open(SOURCE, uri="file:///w/\x1b[2J.py")
+        await texts(client, uri, AUTOMATIC)
+        text: str = await client.command("codegen.explainLast", {"as": "text"})
+        assert f"offered:\n  {ANSWER}\n" in text
+        assert "scripted: comment-above, one block\n" in text
+        assert "# the sum" in text
+        assert "\x1b" not in text
+
+
 # One line or several
 
 

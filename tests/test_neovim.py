@@ -144,7 +144,8 @@ def test_explain_in_a_float(real: Nvim) -> None:
     begin(real, "explain.py")
     real.type("<Esc>:Codegen explain<CR>")
     lines = real.until(FLOAT)
-    assert "model: scripted" in lines
+    assert "scripted: comment-above, one block" in lines
+    assert FIRST in lines
     assert any("add two numbers" in line for line in lines)
     real.type("jk")
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from codegen_lsp.cli.ask import add_index_option, add_model_options, add_sampling_options, open_desk, run_async
 from codegen_lsp.cli.complete import as_json
 from codegen_lsp.cli.files import open_at, parse_place
 from codegen_lsp.cli.index import snippets_at
-from codegen_lsp.cli.terminal import by_probability, paint
-from codegen_lsp.core import Completion, ModelInfo, Segment, Snapshot, Snippet
+from codegen_lsp.cli.terminal import paint
+from codegen_lsp.core import Completion, ModelInfo, Snapshot, Snippet
+from codegen_lsp.explain import explain, found
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +44,10 @@ async def _explain(args: argparse.Namespace, snapshot: Snapshot, snippets: Seque
     async with open_desk(args) as desk:
         answer = await desk.complete(snapshot, snippets)
     if args.json:
-        print(json.dumps({**_everything(answer, desk.info, snapshot.floor), "snippets": _found(answer, snippets)}))
+        print(json.dumps({**_everything(answer, desk.info, snapshot.floor), "snippets": found(answer, snippets)}))
     else:
-        print("\n".join((*_report(answer, desk.info), *_of_others(answer, snippets))))
+        budget = desk.info.prompt_budget
+        print("\n".join(explain(answer, desk.info.id, snippets, budget=budget, paint=paint)))
     return 0 if answer.edit else 1
 
 
@@ -60,44 +62,3 @@ def _everything(answer: Completion, info: ModelInfo, floor: int) -> dict[str, An
         "filters": list(answer.filters),
         "usage": dict(answer.usage),
     }
-
-
-def _found(answer: Completion, snippets: Sequence[Snippet]) -> list[dict[str, Any]]:
-    """Every piece of another file that was found: from where, why, and as how many tokens; 0 when it did not fit."""
-    segments = answer.prompt.segments if answer.prompt else ()
-    shown = {part.text: part.num_tokens for part in segments if part.name.startswith("snippet ")}
-    return [
-        {"path": each.path, "reason": each.reason, "score": each.score}
-        | {"tokens": shown.get(f"{each.path}\n{each.text}\n", 0)}
-        for each in snippets
-    ]
-
-
-def _of_others(answer: Completion, snippets: Sequence[Snippet]) -> Iterable[str]:
-    for each in _found(answer, snippets):
-        what = f"{each['tokens']} tokens" if each["tokens"] else "no room"
-        yield f"found: {each['path']} ({each['reason']}, score {each['score']:.2f}): {what}"
-
-
-def _report(answer: Completion, info: ModelInfo) -> Iterable[str]:
-    if answer.intent is None or answer.prompt is None:
-        yield f"Nothing is asked for here ({answer.stop})."
-        return
-    yield paint(f"{info.id}: {answer.intent.kind}, one {answer.intent.shape}", "bold")
-    yield f"\nprompt: {len(answer.prompt.ids)} tokens of at most {info.prompt_budget}"
-    yield from map(_segment, answer.prompt.segments)
-    yield f"\nanswer: {len(answer.tokens)} tokens, ended by {answer.stop}, confidence {answer.confidence:.0%}"
-    yield by_probability(answer.tokens)
-    yield " ".join(f"{text!r} {math.exp(logprob):.2f}" for text, logprob in answer.tokens)
-    yield "\nfilters: " + (", ".join(answer.filters) or "none fired")
-    yield "times (ms): " + ", ".join(f"{name} {value:.1f}" for name, value in answer.timings_ms.items())
-    yield "engine: " + ", ".join(f"{name} {value:g}" for name, value in answer.usage.items())
-    if drafted := answer.usage.get("drafted_tokens"):
-        accepted = answer.usage["accepted_tokens"]
-        yield f"drafts: {accepted:.0f} of {drafted:.0f} tokens found in the text were right ({accepted / drafted:.0%})"
-
-
-def _segment(part: Segment) -> str:
-    lines = part.text.rstrip("\n").split("\n")
-    shown = lines[-1].strip() if part.name == "prefix" else lines[0].strip()
-    return f"  {part.name:<16} {part.num_tokens:>5} tokens  {paint(shown[:80], 'dim')}"

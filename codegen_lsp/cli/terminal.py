@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from typing import TextIO
 
 from codegen_lsp.text import printable, with_newlines
 
-STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1", "plain": ""}
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -24,7 +23,7 @@ def has_colour(stream: TextIO) -> bool:
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """The text in a style, plain where there is no colour."""
-    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if has_colour(stream or sys.stdout) else text
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if STYLES[style] and has_colour(stream or sys.stdout) else text
 
 
 def diff(before: str, after: str, name: str) -> str:
@@ -45,16 +44,6 @@ def _coloured(line: str) -> str:
         if line.startswith(mark):
             return paint(line, style)
     return line
-
-
-def by_probability(tokens: Iterable[tuple[str, float]]) -> str:
-    """Tokens coloured by their probability: plain above 0.8, yellow above 0.4, red below."""
-    parts = []
-    for text, logprob in tokens:
-        chance = math.exp(logprob)
-        style = "" if chance > 0.8 else "yellow" if chance > 0.4 else "red"
-        parts.append(paint(text, style) if style else text)
-    return "".join(parts)
 
 
 @contextmanager

@@ -241,8 +241,8 @@ async def _inspect(session: Session, _: Any) -> dict[str, Any]:
     return inspect.session_state(session)
 
 
-async def _explain_last(session: Session, _: Any) -> Any:
-    return inspect.last_trace(session)
+async def _explain_last(session: Session, how: Any) -> Any:
+    return inspect.last_in_words(session) if field(how, "as") == "text" else inspect.last_trace(session)
 
 
 # Details

@@ -9,6 +9,7 @@ from typing import Any
 
 from codegen_lsp import __version__
 from codegen_lsp.server.session import Session
+from codegen_lsp.text import printable
 
 HEAVY = ("torch", "transformers", "aiohttp", "tokenizers", "tree_sitter")
 """Modules whose absence is promised: the first two always, the others until a document is open."""
@@ -50,3 +51,17 @@ def last_trace(session: Session) -> Any:
     """How the suggestion that is shown or was just taken came about, or else how the last request went."""
     last = session.explained.last
     return asdict(last) if last else None
+
+
+def last_in_words(session: Session) -> str:
+    """The same as lines of text; "" before the first."""
+    from codegen_lsp.explain import explain
+
+    last = session.explained.last
+    if last is None:
+        return ""
+    snippets = last.context.snippets if last.context else ()
+    return (
+        "\n".join((f"{printable(last.path)}, {last.trigger}", "", *explain(last.completion, last.model, snippets)))
+        + "\n"
+    )

@@ -4,7 +4,7 @@ local M = {}
 local MAX_LINE = 200 -- bytes of a value that are shown
 
 --- Ask the server of this buffer, or of any; `show` gets what it says.
-local function request(command, show)
+local function request(command, show, argument)
   local client = require('codegen').client(vim.api.nvim_get_current_buf()) or require('codegen').client()
   if not client then
     return vim.notify('codegen: no server is running here (see :checkhealth codegen)', vim.log.levels.WARN)
@@ -13,7 +13,7 @@ local function request(command, show)
     if problem then return vim.notify('codegen: ' .. problem.message, vim.log.levels.ERROR) end
     show(result)
   end
-  local params = { command = command }
+  local params = { command = command, arguments = { argument } }
   if vim.fn.has('nvim-0.11') == 1 then
     client:request('workspace/executeCommand', params, answer)
   else
@@ -55,22 +55,29 @@ local function lines_of(tree, indent, lines)
   return lines
 end
 
---- Show JSON in a float; `q` closes it. Called again, it is entered.
-local function float(title, tree)
-  if type(tree) ~= 'table' or vim.tbl_isempty(tree) then return vim.notify('codegen: nothing to show yet') end
-  local lines = lines_of(tree, '', { '# ' .. title })
-  local _, window = vim.lsp.util.open_floating_preview(lines, 'yaml', {
+--- Show lines in a float; `q` closes it. Called again, it is entered.
+local function float(lines, syntax)
+  vim.lsp.util.open_floating_preview(lines, syntax, {
     border = 'rounded', focus_id = 'codegen', max_height = math.floor(vim.o.lines * 0.7), wrap = false,
   })
-  return window
+end
+
+local function float_tree(title, tree)
+  if type(tree) ~= 'table' or vim.tbl_isempty(tree) then return vim.notify('codegen: nothing to show yet') end
+  float(lines_of(tree, '', { '# ' .. title }), 'yaml')
+end
+
+local function float_text(text)
+  if type(text) ~= 'string' or text == '' then return vim.notify('codegen: nothing to show yet') end
+  float(vim.split(vim.trim(text), '\n', { plain = true }), 'text')
 end
 
 local actions = {
-  explain = function()
-    request('codegen.explainLast', function(result) float('The last request that reached the model', result) end)
+  explain = function() request('codegen.explainLast', float_text, { as = 'text' }) end,
+  status = function() request('codegen.status', function(result) float_tree('codegen-lsp', result) end) end,
+  restart = function()
+    request('codegen.restartHost', function(result) float_tree('The model was restarted', result) end)
   end,
-  status = function() request('codegen.status', function(result) float('codegen-lsp', result) end) end,
-  restart = function() request('codegen.restartHost', function(result) float('The model was restarted', result) end) end,
   toggle = function()
     local options = require('codegen').options
     options.settings.enabled = options.settings.enabled == false
