@@ -448,6 +448,28 @@ async def test_over_the_protocol() -> None:
         assert resolved["title"] == f"{PLAIN} ({words.partition(',')[0]})"
         assert list(resolved["edit"]["changeAnnotations"]) == ["codegen"]
         assert applied(resolved, TOTAL) == TOTAL + "    " + RIGHT
+        client.change(here["textDocument"]["uri"], 2, {"text": applied(resolved, TOTAL)})
+        await client.items(client.inline(here["textDocument"]["uri"], 0, 3, kind=2))
+        explained = await client.command("codegen.explainLast")
+        assert explained["completion"]["text"] == RIGHT.strip()
+        assert explained["verdict"].startswith(words.partition(",")[0])
+        client.change(here["textDocument"]["uri"], 3, {"text": TOTAL})
+        assert (await client.command("codegen.explainLast"))["verdict"] == ""
+
+
+async def test_a_comment_s_code_is_explained_when_it_is_applied() -> None:
+    async with scripted(answer="x = 1\n") as client:
+        await client.initialize()
+        uri = client.open("# the number one\n")
+        place = {"line": 0, "character": 3}
+        here = {"textDocument": {"uri": uri}, "range": {"start": place, "end": place}}
+        (action,) = await client.request("textDocument/codeAction", {**here, "context": {"diagnostics": []}})
+        client.answers["workspace/applyEdit"] = {"applied": True}
+        await client.command("codegen.write", *action["command"]["arguments"])
+        client.change(uri, 2, {"text": "# the number one\nx = 1\n"})
+        explained = await client.command("codegen.explainLast")
+        assert (explained["completion"]["text"], explained["verdict"]) == ("x = 1", "")
+        assert (await client.command("codegen.status"))["accepted"] == 1
 
 
 async def test_the_end_does_not_wait_for_what_runs(tmp_path: Path) -> None:

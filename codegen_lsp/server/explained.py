@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen_lsp.core import Completion, Trigger
+from codegen_lsp.core import Trigger
 from codegen_lsp.server.asks import Ask
 from codegen_lsp.server.documents import Document
 from codegen_lsp.server.suggestions import Suggestion
@@ -21,7 +21,7 @@ class Explained:
         """What was asked for the user."""
         self.aside = Trace()
         """What was asked ahead of the user, and to choose from."""
-        self._meant: tuple[Document, int, Completion] | None = None
+        self._meant: tuple[Document, int, Suggestion] | None = None
         """The document, its revision, and what was shown or taken there."""
 
     def offered(self, ask: Ask, suggestion: Suggestion | None) -> None:
@@ -33,16 +33,26 @@ class Explained:
 
     def took(self, document: Document, suggestion: Suggestion | None) -> None:
         """A suggestion became the text."""
-        if suggestion is not None and suggestion.completion is not None:
-            self._meant = (document, document.revision, suggestion.completion)
+        if suggestion is not None:
+            self._meant = (document, document.revision, suggestion)
+
+    @property
+    def meant(self) -> Suggestion | None:
+        """The suggestion that the user means, if there is one."""
+        if self._meant is None:
+            return None
+        document, revision, suggestion = self._meant
+        return suggestion if document.revision == revision else None
 
     @property
     def last(self) -> Record | None:
         """How the suggestion that the user means came about, or how the last request went; None before the first."""
-        if self._meant is not None:
-            document, revision, completion = self._meant
-            known = (*self.asked.records(), *self.aside.records())
-            found = next((record for record in known if record.completion is completion), None)
-            if found is not None and document.revision == revision:
-                return found
-        return self.asked.last
+        meant = self.meant
+        known = (*self.asked.records(), *self.aside.records())
+        found = (record for record in known if meant and record.completion is meant.completion)
+        return next(found, self.asked.last)
+
+    @property
+    def verdict(self) -> str:
+        """What is known of it, where it was judged."""
+        return self.meant.verdict if self.meant else ""

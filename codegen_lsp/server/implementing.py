@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from codegen_lsp.core import Completion, IntentKind, Snapshot
 from codegen_lsp.server.asks import Ask
 from codegen_lsp.server.convert import NOTEBOOK_CELL, file_path
 from codegen_lsp.server.model import Loaded
+from codegen_lsp.server.suggestions import Key
 from codegen_lsp.settings import Settings
 from codegen_lsp.text import Edit, Span, apply_all, insertions
 
@@ -44,6 +45,8 @@ class Result:
     name: str = ""
     verdict: str = ""
     """What is known of the body, "verified 3/3 examples" or "unverified: no examples"; "" when it was not judged."""
+    completion: Completion | None = None
+    """How the body came about."""
 
     @property
     def mark(self) -> str:
@@ -91,11 +94,22 @@ class Implementing:
         judge = await self._judge(ask, stub) if stub else None
         if stub is None or judge is None:
             loaded = await self._session.prepare(ask, None)
-            edit = (await self._session.answer(ask, loaded)).edit if loaded else None
-            return Result(ask, self._session.settings, (edit,)) if edit else None
+            answer = await self._session.answer(ask, loaded) if loaded else None
+            edits = (answer.edit,) if answer and answer.edit else ()
+            return self._expected(Result(ask, self._session.settings, edits, completion=answer)) if edits else None
         result = await self._implemented(ask, stub, judge)
         if result and result.edits:
             self._kept = [*[each for each in self._kept if each.ask.is_current][1 - MAX_KEPT :], result]
+            self._expected(result)
+        return result
+
+    def _expected(self, result: Result) -> Result:
+        """A result whose text will be seen when the editor applies it: it may ask for an edit and not take it."""
+        from codegen_lsp.postprocess.edit import minimal
+
+        snapshot = result.ask.snapshot
+        whole = minimal(Edit(Span(0, len(snapshot.text)), apply_all(result.edits, snapshot.text)), snapshot.text)
+        self._session.suggestions.put(snapshot, whole, Key(result), result.completion, result.verdict)
         return result
 
     async def _judge(self, ask: Ask, stub: Stub) -> Judge | None:
@@ -124,13 +138,14 @@ class Implementing:
             return None
         num = settings.verify.candidates
         plan = Plan(num if judge.can_verify else min(num, NUM_UNVERIFIABLE))
-        job = Job(text, ask.snapshot.path, _Asking(self._session, ask, loaded), lambda text, line, words: judge)
+        asking = _Asking(self._session, ask, loaded)
+        job = Job(text, ask.snapshot.path, asking, lambda text, line, words: judge)
         try:
             _, (done,) = await implement(job, [stub], plan)
         finally:
             if isinstance(judge.jail, _Leash):
                 judge.jail.is_let_go = True
-        return _result(ask, settings, done) if done.candidates else None
+        return _result(ask, settings, done, asking.answers) if done.candidates else None
 
 
 @dataclass(frozen=True)
@@ -140,11 +155,15 @@ class _Asking:
     session: Session
     ask: Ask
     loaded: Loaded
+    answers: list[Completion] = field(default_factory=list)
+    """All that came."""
 
     async def __call__(self, snapshot: Snapshot, temperature: float, seed: int | None) -> Completion:
         here = replace(snapshot, version=self.ask.snapshot.version)
         ask = replace(self.ask, snapshot=here)
-        return await self.session.answer(ask, self.loaded, temperature=temperature, seed=seed, parses_whole=True)
+        answer = await self.session.answer(ask, self.loaded, parses_whole=True, temperature=temperature, seed=seed)
+        self.answers.append(answer)
+        return answer
 
 
 class _Leash:
@@ -183,9 +202,10 @@ def _judge(bench: Bench, path: Path | None, text: str, stub: Stub, root: Path | 
         return None
 
 
-def _result(ask: Ask, settings: Settings, done: Implementation) -> Result:
+def _result(ask: Ask, settings: Settings, done: Implementation, answers: Sequence[Completion]) -> Result:
     edits = edits_of(ask.snapshot.text, done.stub.whole, done.chosen) if done.chosen else ()
-    return Result(ask, settings, edits, done.stub.whole, done.stub.name, done.verdict.words)
+    how = next((answer for answer in answers if done.chosen and answer.text == done.chosen.body), None)
+    return Result(ask, settings, edits, done.stub.whole, done.stub.name, done.verdict.words, how)
 
 
 def edits_of(text: str, place: Span, chosen: Candidate) -> tuple[Edit, ...]:

@@ -50,7 +50,7 @@ def session_state(session: Session) -> dict[str, Any]:
 def last_trace(session: Session) -> Any:
     """How the suggestion that is shown or was just taken came about, or else how the last request went."""
     last = session.explained.last
-    return asdict(last) if last else None
+    return {**asdict(last), "verdict": session.explained.verdict} if last else None
 
 
 def last_in_words(session: Session) -> str:

@@ -40,6 +40,8 @@ class Suggestion:
     edit: Edit
     completion: Completion | None = None
     """How it came about."""
+    verdict: str = ""
+    """What is known of it, where it was judged."""
 
     def becomes(self, text: str) -> bool:
         """Whether a text is what comes of it."""
@@ -71,11 +73,13 @@ class Suggestions:
         """The last ones that were seen to be accepted: an editor that says so says it afterwards."""
         self.num_accepted = 0
 
-    def put(self, snapshot: Snapshot, edit: Edit, key: Key, completion: Completion | None = None) -> Suggestion:
+    def put(
+        self, snapshot: Snapshot, edit: Edit, key: Key, completion: Completion | None = None, verdict: str = ""
+    ) -> Suggestion:
         """Keep a suggestion; the oldest one goes."""
         prefix, suffix = snapshot.text[: snapshot.offset], snapshot.text[snapshot.offset :]
         number = next(self._numbers)
-        kept = Suggestion(number, snapshot.uri, prefix, suffix, key, edit, completion)
+        kept = Suggestion(number, snapshot.uri, prefix, suffix, key, edit, completion, verdict)
         self._kept[number] = kept
         while len(self._kept) > min(self._capacity, max(self._max_chars // (len(snapshot.text) + 1), 1)):
             self._kept.popitem(last=False)
