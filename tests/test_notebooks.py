@@ -238,13 +238,13 @@ async def test_typing_needs_no_model_until_another_cell_changes(tmp_path: Path) 
     async with scripted(answer="value + 1\n", log=str(log)) as client:
         await client.initialize(options={"lookAhead": False})
         notebook = Notebook(client, a="value = 1", b="x = ")
-        assert await client.items(client.inline(cell_uri("b"), 0, 4))
+        assert await client.items(client.inline(cell_uri("b"), 0, 4, kind=2))
         notebook.type("b", 2, {"range": at(0, 4), "text": "val"})
-        (rest,) = await client.items(client.inline(cell_uri("b"), 0, 7))
+        (rest,) = await client.items(client.inline(cell_uri("b"), 0, 7, kind=2))
         assert rest["insertText"] == "ue + 1"
         assert log.read_text().count("generate\n") == 1
         notebook.type("a", 2, {"text": "value = 2"})
-        await client.items(client.inline(cell_uri("b"), 0, 7))
+        await client.items(client.inline(cell_uri("b"), 0, 7, kind=2))
         assert log.read_text().count("generate\n") == 2
 
 
