@@ -10,7 +10,9 @@ import pytest
 from lsp_client import SERVER, LspClient, until
 
 from codegen_lsp.core import Trigger
+from codegen_lsp.server.suggestions import Key, Suggestion
 from codegen_lsp.settings import CompletionSettings, Multiline
+from codegen_lsp.text import Edit, Span
 
 SOURCE = "def add(left, right):\n    # the sum\n    \n"
 HERE = (2, 4)
@@ -155,6 +157,24 @@ async def test_explained_in_words() -> None:
         assert "scripted: comment-above, one block\n" in text
         assert "# the sum" in text
         assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "is_taken"),
+    [
+        ("x = 1\ny = 2\n    \nz\n", True),
+        ("x = 1\ny = 2\n\nz\n", True),
+        ("x = 1\ny = 2\nz\n", False),
+        ("x = 1\ny = 2\n     \nz\n", False),
+        ("x = 1\ny = 2", False),
+        ("", False),
+    ],
+)
+def test_what_was_taken_is_known_where_the_editor_trims_a_line_at_the_same_time(text: str, is_taken: bool) -> None:
+    """VS Code takes the indentation that it wrote itself away from a line that was left empty."""
+    edit = Edit(Span(5, 5), "\ny = 2")
+    suggestion = Suggestion(1, "file:///x.py", "x = 1", "\n    \nz\n", Key(None), edit)
+    assert suggestion.becomes(text) == is_taken
 
 
 # One line or several

@@ -28,6 +28,10 @@ class Key:
         return self.settings == wanted.settings and self.only_line <= wanted.only_line
 
 
+MAX_TRIMMED = 200
+"""Characters: what is shorter by more is not looked at."""
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """An edit for a place in a document, as of one text."""
@@ -44,10 +48,13 @@ class Suggestion:
     """What is known of it, where it was judged."""
 
     def becomes(self, text: str) -> bool:
-        """Whether a text is what comes of it."""
+        """Whether a text is what comes of it, but for blanks at lines' ends: editors take away their own."""
         start, end = self.edit.span.start, self.edit.span.end
         length = len(self.prefix) + len(self.suffix) + len(self.edit.text) - (end - start)
-        return len(text) == length and text == self.edit.apply(self.prefix + self.suffix)
+        if not 0 <= length - len(text) <= MAX_TRIMMED:
+            return False
+        expected = self.edit.apply(self.prefix + self.suffix)
+        return text == expected or (len(text) < length and _trimmed(text) == _trimmed(expected))
 
 
 @dataclass(frozen=True)
@@ -177,3 +184,7 @@ def shown_edit(completion: Completion, snapshot: Snapshot) -> Edit | None:
 
     edit = completion.edit
     return (at_cursor(edit, snapshot.text, snapshot.offset) or edit) if edit else None
+
+
+def _trimmed(text: str) -> list[str]:
+    return [line.rstrip() for line in text.split("\n")]
