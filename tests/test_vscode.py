@@ -6,12 +6,13 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted_server import Script
-from vscode_rig import FOLDER, Rig, skip_unless_set_up
+from vscode_rig import FOLDER, Rig, skip_unless_set_up, version
 
 from codegen_lsp.server.door import COMMANDS
 from codegen_lsp.settings import MAX_LIST, MAX_STRING, RULES, Settings, parse
@@ -178,35 +179,102 @@ def test_the_extensions_own_tests() -> None:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
+def rig(tmp_path: Path, record_property: Callable[[str, object], None]) -> Rig:
     skip_unless_set_up()
+    record_property("version", version())
     return Rig(tmp_path)
 
 
+MENU = [
+    "Explain the last suggestion",
+    "Switch off",
+    "Switch off for python",
+    "Switch off for this file",
+    "Restart the server",
+    "Restart the model",
+    "Show the output",
+    "First steps",
+]
+
+
 @pytest.mark.timeout(400)
-def test_what_a_user_does(rig: Rig) -> None:
+def test_ghost_text_is_taken_whole_by_the_word_and_by_the_line_and_a_comment_by_an_action(rig: Rig) -> None:
+    rig.install_server(Script(answer="first = 1\nsecond = 2\nthird = 3\n"))
+    seen = rig.drive("open", "accept", "acceptWord", "acceptLine", "actOnComment")
+    assert seen["ghost"] == "first = 1\nsecond = 2\nthird = 3"
+    assert seen["afterWord"] == " = 1\nsecond = 2\nthird = 3"
+    assert seen["beforeLine"] == "first = 1\nsecond = 2\nthird = 3"
+    assert seen["afterLine"] == "second = 2\nthird = 3"
+    text = rig.file.read_text(encoding="utf-8")
+    whole = "first = 1\nsecond = 2\nthird = 3"
+    parts = ("import os", "# the answer", whole, "# another one", "first", "# some more", "first = 1", "")
+    assert text == "\n".join((*parts, "# by an action", whole))
+
+
+@pytest.mark.timeout(400)
+def test_an_explicit_request_brings_several_to_choose_from(rig: Rig) -> None:
+    first, *others = answers = [f"chosen = {number}\n" for number in range(3)]
+    rig.install_server(Script(answer=first, others=others))
+    seen = rig.drive("open", "cycle")
+    assert seen["cycled"] == [answer.strip() for answer in (*answers, first)], "after the last one comes the first one"
+    assert rig.file.read_text(encoding="utf-8").endswith(f"# one of several\n{answers[2].strip()}")
+
+
+@pytest.mark.timeout(400)
+def test_a_docstring_is_implemented_and_its_examples_are_run(rig: Rig) -> None:
+    rig.install_server(Script(answer="return sum(values)\n"))
+    rig.set_machine({"codegen.run_examples": True})
+    seen = rig.drive("open", "act", "explainAction")
+    text = rig.file.read_text(encoding="utf-8")
+    assert text.split("def total")[1].split('"""')[2].rstrip() == "\n    return sum(values)"
+    assert re.fullmatch(r"total: (verified 1/1 example|unverified, .*sandbox.*)", seen["verdict"])
+    assert seen["verdict"].removeprefix("total: ").partition(",")[0] in seen["explained"]
+    assert "return sum(values)" in seen["explained"]
+
+
+@pytest.mark.timeout(400)
+def test_the_status_bar_and_the_menu_behind_it(rig: Rig) -> None:
     rig.install_server(Script(answer="answer = 42\n", load_s=2.0, delay_s=1.0, log=str(rig.log)))
-    seen = rig.drive(
-        "open", "accept", "explain", "restart", "acceptWord", "act", "fileOff", "languageOff", "off", "firstSteps"
-    )
+    steps = ("explain", "openMenu", "restart", "restartModel", "output", "fileOff", "languageOff", "off", "firstSteps")
+    seen = rig.drive("open", "accept", *steps)
     assert seen["ghost"] == "answer = 42"
-    assert seen["afterWord"] == " = 42"
-    assert rig.file.read_text(encoding="utf-8").startswith(
-        "import os\n# the answer\nanswer = 42\n# another one\nanswer"
-    )
-    assert "answer = 42" in seen["explained"]
-    assert "prefix" in seen["explained"]
-    assert seen["colours"]
-    assert "rgba(0, 0, 0, 0)" not in seen["colours"]
+    assert (seen["menu"], seen["menuSays"]) == (MENU, "Ready (scripted)")
+    for part in (
+        "main.py",
+        "comment-above, one block",
+        "90 % sure",
+        "answer = 42",
+        "# the answer",
+        "suffix",
+        "generate",
+    ):
+        assert part in seen["explained"]
+    assert re.search(r"Where the time went *[\d.]+ ms", seen["explained"])
+    assert len({"rgba(0, 0, 0, 0)", *seen["scale"]}) == 11, "ten colours that are seen, from unsure to sure"
+    assert seen["colours"] == seen["scale"][-1:], "one token, of 90 %"
+    assert "[info] starting " in seen["output"]
     assert seen["ghostsWhileOff"] == 0
-    assert {
-        f"codegen-lsp: {state}" for state in ("The server is starting", "The model is loading", "Thinking (scripted)")
-    } <= set(seen["labels"])
-    assert seen["languageOff"].endswith("Switched off for python")
+    states = (
+        "The server is starting",
+        "The model is loading",
+        "Thinking (scripted)",
+        "Ready (scripted)",
+        "Switched off",
+    )
+    assert {f"codegen-lsp: {state}" for state in states} <= set(seen["labels"])
+    assert seen["fileOff"] == "codegen-lsp: Switched off for this file"
+    assert seen["languageOff"] == "codegen-lsp: Switched off for python"
     assert rig.settings("User")["codegen.enabled"] is False
     assert rig.settings("Machine")["codegen.disabled_languages"] == []
     assert seen["steps"] == [step["title"] for step in CONTRIBUTES["walkthroughs"][0]["steps"]]
+    assert rig.log.read_text(encoding="utf-8").count("close\n") >= 2, "of the server, and of the model alone"
     assert not rig.canary.exists()
+
+
+@pytest.mark.timeout(400)
+def test_without_a_model_the_status_bar_says_why(rig: Rig) -> None:
+    rig.install_server(Script(unavailable="no such model"))
+    assert rig.drive("look", "broken")["broken"] == "codegen-lsp: no such model"
 
 
 @pytest.mark.timeout(400)

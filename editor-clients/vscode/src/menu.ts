@@ -23,28 +23,47 @@ export function newStatusBar(server: Server, switches: Switches): { bar: vscode.
 }
 
 export async function showMenu(server: Server, switches: Switches): Promise<void> {
-  const { enabled, languages, language, isFileOff } = switches.values();
-  const entries = [
-    { label: enabled ? "Switch off" : "Switch on", command: "codegen-lsp.toggle" },
-    ...(language
-      ? [
-          { label: `Switch ${word(languages.includes(language))} for ${language}`, command: "codegen-lsp.toggleLanguage" },
-          { label: `Switch ${word(isFileOff)} for this file`, command: "codegen-lsp.toggleFile" },
-        ]
-      : []),
-    { label: "Explain the last suggestion", command: "codegen-lsp.explain" },
-    { label: "Restart the server", command: "codegen-lsp.restart" },
-    { label: "Restart the model", command: "codegen-lsp.restartModel" },
-    { label: "Show the output", command: "codegen-lsp.showOutput" },
-    { label: "First steps", command: "codegen-lsp.firstSteps" },
-  ];
   const title = statusItem(server.known, switches.values()).tooltip;
-  const chosen = await vscode.window.showQuickPick(entries, { title: "codegen-lsp", placeHolder: title });
-  if (chosen) {
+  const chosen = await vscode.window.showQuickPick(entries(switches), { title: "codegen-lsp", placeHolder: title });
+  if (chosen?.command) {
     await vscode.commands.executeCommand(chosen.command);
   }
 }
 
-function word(isOff: boolean): string {
-  return isOff ? "on" : "off";
+type Entry = vscode.QuickPickItem & { command?: string };
+
+/** What changes nothing comes first: that is what Enter takes. */
+function entries(switches: Switches): Entry[] {
+  return [
+    entry("Explain the last suggestion", "codegen-lsp.explain", "eye"),
+    heading("on or off"),
+    ...toggles(switches),
+    heading("when something is wrong"),
+    entry("Restart the server", "codegen-lsp.restart", "sync"),
+    entry("Restart the model", "codegen-lsp.restartModel", "refresh"),
+    entry("Show the output", "codegen-lsp.showOutput", "output"),
+    entry("First steps", "codegen-lsp.firstSteps", "book"),
+  ];
+}
+
+function toggles(switches: Switches): Entry[] {
+  const { enabled, languages, language, isFileOff } = switches.values();
+  const all = toggle(!enabled, "", "codegen-lsp.toggle");
+  const here = language && [
+    toggle(languages.includes(language), ` for ${language}`, "codegen-lsp.toggleLanguage"),
+    toggle(isFileOff, " for this file", "codegen-lsp.toggleFile"),
+  ];
+  return [all, ...(here || [])];
+}
+
+function toggle(isOff: boolean, where: string, command: string): Entry {
+  return entry(`Switch ${isOff ? "on" : "off"}${where}`, command, isOff ? "sparkle" : "circle-slash");
+}
+
+function entry(label: string, command: string, icon: string): Entry {
+  return { label, command, iconPath: new vscode.ThemeIcon(icon) };
+}
+
+function heading(label: string): Entry {
+  return { label, kind: vscode.QuickPickItemKind.Separator };
 }

@@ -7,6 +7,8 @@ import { initializationOptions } from "./pure/settings.js";
 import { Server as Known } from "./pure/status.js";
 
 const POLL_MS = 1000;
+/** An answer that comes sooner is seen itself: a sign that flickers with every key is none. */
+const SLOW_MS = 250;
 
 export class Server implements vscode.Disposable {
   known: Known = { process: "starting", waiting: 0 };
@@ -14,6 +16,7 @@ export class Server implements vscode.Disposable {
   readonly onDidChange = this.changed.event;
   private client: LanguageClient | undefined;
   private poll: NodeJS.Timeout | undefined;
+  private unanswered = 0;
   /** Whether a request got nothing because the model was not there yet. */
   private hasMissed = false;
   /** Starts and stops, one after the other. */
@@ -108,15 +111,19 @@ export class Server implements vscode.Disposable {
   }
 
   private async counted<T>(ask: () => Promise<T>): Promise<T> {
-    this.tell({ waiting: this.known.waiting + 1 });
+    this.unanswered += 1;
     this.pollSoon();
     let isAnswered = false;
+    let seen = 0;
+    const timer = setTimeout(() => this.tell({ waiting: this.known.waiting + (seen = 1) }), SLOW_MS);
     try {
       const answer = await ask();
       isAnswered = hasItems(answer);
       return answer;
     } finally {
-      this.tell({ waiting: Math.max(0, this.known.waiting - 1) });
+      clearTimeout(timer);
+      this.unanswered -= 1;
+      this.tell({ waiting: Math.max(0, this.known.waiting - seen) });
       if (this.known.state !== "ready") {
         this.hasMissed ||= !isAnswered;
         void this.refresh();
@@ -151,7 +158,7 @@ export class Server implements vscode.Disposable {
 
   private pollSoon(): void {
     clearTimeout(this.poll);
-    const isOnItsWay = this.known.state === "loading" || (this.known.waiting > 0 && this.known.state !== "ready");
+    const isOnItsWay = this.known.state === "loading" || (this.unanswered > 0 && this.known.state !== "ready");
     if (isOnItsWay) {
       this.poll = setTimeout(() => void this.refresh(), POLL_MS);
     }

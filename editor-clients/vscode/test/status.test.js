@@ -11,11 +11,12 @@ const ON = { enabled: true, languages: ["go"], language: "python", isFileOff: fa
 
 /** @type {[Partial<Server>, Partial<Switches>, string, RegExp][]} */
 const CASES = [
-  [{}, {}, "ready", /^seed$/],
-  [{ waiting: 1 }, {}, "thinking", /seed/],
+  [{}, {}, "ready", /^Ready \(seed\)$/],
+  [{ waiting: 1 }, {}, "thinking", /^Thinking \(seed\)$/],
   [{ state: "loading", waiting: 1 }, {}, "loading", /model is loading/],
   [{ process: "starting", state: undefined }, {}, "loading", /server is starting/],
   [{ state: "idle", model: null }, {}, "ready", /first needed/],
+  [{ state: "idle", model: null, waiting: 1 }, {}, "thinking", /^Thinking$/],
   [{ state: "failed", error: "no such model" }, {}, "error", /^no such model$/],
   [{ state: "failed", error: null }, {}, "error", /could not be loaded/],
   [{ process: "missing" }, { enabled: false }, "error", /not found/],

@@ -5,6 +5,7 @@
  * @property {string} [path]
  * @property {string} [model]
  * @property {string} [trigger]
+ * @property {string} [verdict] What its examples showed.
  * @property {{ snippets?: { path?: string, reason?: string }[], dropped?: string[] } | null} [context]
  * @property {Answer} [completion]
  */
@@ -14,7 +15,7 @@
  * @property {string} [text]
  * @property {string} [stop]
  * @property {number} [confidence]
- * @property {{ kind?: string, shape?: string } | null} [intent]
+ * @property {{ kind?: string, shape?: string, indent?: string } | null} [intent]
  * @property {{ segments?: { name?: string, text?: string, num_tokens?: number }[] } | null} [prompt]
  * @property {[string, number][]} [tokens] Text and natural logarithm of its probability.
  * @property {string[]} [filters]
@@ -23,14 +24,34 @@
  */
 
 const STEPS = 10;
-/** From unsure (red) to sure (green), one class for each tenth of probability. */
-const COLOURS = Array.from({ length: STEPS }, (_, step) => `.p${step}{background:hsla(${step * 13},75%,45%,0.35)}`);
+const SHARES = 50;
+/** From unsure (red, strong) to sure (green, faint), one class for each tenth of probability: told apart without hues, too. */
+const COLOURS = Array.from({ length: STEPS }, (_, step) => {
+  const doubt = STEPS - 1 - step;
+  return `.p${step}{background:hsla(${step * 15},80%,45%,${(0.22 + doubt * 0.045).toFixed(2)})}`;
+});
+/** Widths of bars: the policy allows no style of a single element. */
+const WIDTHS = Array.from({ length: SHARES + 1 }, (_, share) => `.w${share}{width:${(share * 100) / SHARES}%}`);
 const STYLE = `
-body{font-family:var(--vscode-font-family);padding:0 1em;line-height:1.5}
-pre,.tokens{font-family:var(--vscode-editor-font-family);white-space:pre-wrap;overflow-wrap:anywhere;
-background:var(--vscode-textCodeBlock-background);padding:.6em}
-summary{cursor:pointer}td,th{text-align:left;padding:0 1.2em 0 0}td.number{text-align:right}
-${COLOURS.join("\n")}`;
+body{font-family:var(--vscode-font-family);font-size:var(--vscode-font-size);color:var(--vscode-foreground);
+padding:.4em 1.2em 2em;line-height:1.5;max-width:60em}
+h2{font-size:1.05em;font-weight:600;margin:1.8em 0 .5em}h2 span{font-weight:400;opacity:.75;margin-left:.5em}
+p{margin:.3em 0}.faint{opacity:.75}
+.code{font-family:var(--vscode-editor-font-family);font-size:var(--vscode-editor-font-size);white-space:pre-wrap;
+overflow-wrap:anywhere;tab-size:4;background:var(--vscode-textCodeBlock-background);border-radius:4px;padding:.6em .8em;
+margin:.3em 0}
+.tokens span{border-radius:2px}.tokens span:hover{outline:1px solid var(--vscode-focusBorder)}
+.legend span{display:inline-block;width:1.1em;height:.8em}.legend{font-size:.9em}
+.chip{display:inline-block;border-radius:1em;padding:.05em .7em;margin:0 .4em .4em 0;
+border:1px solid color-mix(in srgb,currentColor 30%,transparent)}
+.verdict{font-weight:600;border-color:currentColor}
+details{margin:.2em 0}summary{cursor:pointer}details .code{max-height:24em;overflow-y:auto}
+.control{font-family:var(--vscode-editor-font-family);opacity:.6;font-size:.9em;margin:.2em 0 .2em 1.1em}
+table{border-spacing:0}td,th{text-align:left;font-weight:400;padding:.05em 1em .05em 0;white-space:nowrap}
+td.number{text-align:right;font-variant-numeric:tabular-nums}td.wide{width:100%;padding:0}
+.bar{height:.7em;min-width:2px;border-radius:2px;background:var(--vscode-charts-blue,#3794ff);opacity:.8}
+${COLOURS.join("\n")}
+${WIDTHS.join("\n")}`;
 
 /**
  * A whole page that loads nothing and runs nothing.
@@ -55,25 +76,61 @@ export function escape(value) {
 /** @param {Trace} trace */
 function content(trace) {
   const answer = trace.completion ?? {};
-  const intent = answer.intent ? `${answer.intent.kind}, ${answer.intent.shape}` : "none";
-  const facts = { file: trace.path, model: trace.model, trigger: trace.trigger, asked: intent, stopped: answer.stop };
+  const parts = answer.prompt?.segments ?? [];
+  const timings = answer.timings_ms ?? {};
+  const written = answer.tokens ?? [];
   return [
-    `<h2>Suggestion</h2><pre>${escape(answer.text) || "(nothing)"}</pre>`,
-    // The server says 0 where the engine does not tell probabilities.
-    table({ ...facts, confidence: percent(answer.confidence || undefined) }),
-    `<h2>Tokens</h2><p>As generated; the colour is the probability.</p>${tokens(answer.tokens ?? [])}`,
-    list("Filters", answer.filters ?? []),
-    `<h2>Context</h2>${(answer.prompt?.segments ?? []).map(segment).join("")}`,
+    summary(trace, answer),
+    `<h2>What the model wrote${aside(count(written.length, "token"))}</h2>${written.length ? tokens(written, answer.intent?.indent) : nothing()}`,
+    offered(answer, written),
+    list("What was changed in it", answer.filters ?? []),
+    times(timings),
+    `<h2>What the model read${aside(count(sum(parts.map((part) => part.num_tokens)), "token"))}</h2>`,
+    parts.map((part, at) => segment(part, at === parts.length - 1)).join(""),
     list("Pieces of other files", (trace.context?.snippets ?? []).map((each) => `${each.path}: ${each.reason}`)),
     list("Left out", trace.context?.dropped ?? []),
-    section("Timings", milliseconds(answer.timings_ms ?? {})),
-    section("Usage", answer.usage ?? {}),
+    section("The engine", Object.fromEntries(Object.entries(answer.usage ?? {}).map(([name, value]) => [name, figure(value)]))),
   ].join("\n");
 }
 
-/** @param {[string, number][]} pairs */
-function tokens(pairs) {
-  return `<div class="tokens">${pairs.map(([text, logprob]) => token(text, Math.exp(logprob))).join("")}</div>`;
+/**
+ * @param {Trace} trace
+ * @param {Answer} answer
+ */
+function summary(trace, answer) {
+  const intent = answer.intent ? `${answer.intent.kind}, one ${answer.intent.shape}` : "nothing was asked for";
+  // The server says 0 where the engine does not tell probabilities.
+  const sure = answer.confidence ? `${percent(answer.confidence)} sure` : "how sure is unknown";
+  const verdict = trace.verdict ? `<span class="chip verdict">${escape(trace.verdict)}</span>` : "";
+  const facts = [trace.path, intent, sure, trace.model, trace.trigger, answer.stop && `ended by ${answer.stop}`];
+  const chips = facts.filter(Boolean).map((fact) => `<span class="chip">${escape(fact)}</span>`);
+  return `<p>${verdict}${chips.join("")}</p>`;
+}
+
+/**
+ * What of it is inserted, where that is something else.
+ *
+ * @param {Answer} answer
+ * @param {[string, number][]} written
+ */
+function offered(answer, written) {
+  const text = answer.text ?? "";
+  const isSame = text.trim() === written.map(([token]) => token).join("").trim();
+  return isSame ? "" : `<h2>What was offered</h2>${text ? `<pre class="code">${escape(text)}</pre>` : nothing()}`;
+}
+
+function nothing() {
+  return '<p class="faint">(nothing)</p>';
+}
+
+/**
+ * @param {[string, number][]} pairs
+ * @param {string} [indent] That the first line has in the file.
+ */
+function tokens(pairs, indent) {
+  const scale = COLOURS.map((_, step) => `<span class="p${step}"></span>`).join("");
+  return `<pre class="code tokens">${escape(indent)}${pairs.map(([text, logprob]) => token(text, Math.exp(logprob))).join("")}</pre>
+<p class="legend faint">unsure ${scale} sure</p>`;
 }
 
 /**
@@ -85,24 +142,45 @@ function token(text, probability) {
   return `<span class="p${step}" title="${percent(probability)}">${escape(text)}</span>`;
 }
 
-/** @param {{ name?: string, text?: string, num_tokens?: number }} part */
-function segment(part) {
-  const head = `${escape(part.name)} (${escape(part.num_tokens)} tokens)`;
-  return `<details><summary>${head}</summary><pre>${escape(part.text)}</pre></details>`;
+/**
+ * A part of the prompt; a control token is a word, not a text.
+ *
+ * @param {{ name?: string, text?: string, num_tokens?: number }} part
+ * @param {boolean} isOpen
+ */
+function segment(part, isOpen) {
+  if (part.name === "control") {
+    return `<div class="control">${escape(part.text)}</div>`;
+  }
+  const head = `${escape(part.name)}<span class="faint"> · ${count(part.num_tokens, "token")}</span>`;
+  const text = part.text ? `<pre class="code">${escape(part.text)}</pre>` : nothing();
+  return `<details${isOpen ? " open" : ""}><summary>${head}</summary>${text}</details>`;
 }
 
-/** @param {Record<string, unknown>} rows */
-function table(rows) {
-  const cells = Object.entries(rows).map(([name, value]) => `<tr><th>${escape(name)}</th><td>${escape(value)}</td></tr>`);
-  return `<table>${cells.join("")}</table>`;
+/**
+ * Milliseconds, each stage with its share of the whole.
+ *
+ * @param {Record<string, number>} timings
+ */
+function times({ total, ...stages }) {
+  const whole = total || sum(Object.values(stages));
+  const rows = Object.entries(stages).map(([name, value]) => {
+    const share = Math.max(0, Math.min(SHARES, Math.round((value / whole) * SHARES))) || 0;
+    const cells = [`<th>${escape(name)}</th>`, `<td class="number">${milliseconds(value)}</td>`];
+    return `<tr>${cells.join("")}<td class="wide"><div class="bar w${share}"></div></td></tr>`;
+  });
+  return rows.length || total ? `<h2>Where the time went${aside(milliseconds(whole))}</h2><table>${rows.join("")}</table>` : "";
 }
 
 /**
  * @param {string} title
- * @param {Record<string, unknown>} rows
+ * @param {Record<string, string>} rows Of HTML.
  */
 function section(title, rows) {
-  return Object.keys(rows).length ? `<h2>${escape(title)}</h2>${table(rows)}` : "";
+  const cells = Object.entries(rows).map(
+    ([name, value]) => `<tr><th>${escape(name.replaceAll("_", " "))}</th><td class="number">${value}</td></tr>`,
+  );
+  return cells.length ? `<h2>${escape(title)}</h2><table>${cells.join("")}</table>` : "";
 }
 
 /**
@@ -114,9 +192,32 @@ function list(title, items) {
   return items.length ? `<h2>${escape(title)}</h2><ul>${rows}</ul>` : "";
 }
 
-/** @param {Record<string, number>} timings */
-function milliseconds(timings) {
-  return Object.fromEntries(Object.entries(timings).map(([name, value]) => [name, `${Number(value).toFixed(1)} ms`]));
+/** @param {string} html */
+function aside(html) {
+  return `<span>${html}</span>`;
+}
+
+/** @param {(number | undefined)[]} values */
+function sum(values) {
+  return values.reduce((/** @type {number} */ all, value) => all + (Number(value) || 0), 0);
+}
+
+/**
+ * @param {number | undefined} number
+ * @param {string} noun
+ */
+function count(number, noun) {
+  return `${escape(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** @param {number} value */
+function milliseconds(value) {
+  return Number.isFinite(value) ? `${Number(value).toFixed(1)} ms` : escape(value);
+}
+
+/** @param {unknown} value */
+function figure(value) {
+  return escape(Number.isInteger(value) || !Number.isFinite(value) ? value : Number(value).toFixed(1));
 }
 
 /** @param {number | undefined} probability */

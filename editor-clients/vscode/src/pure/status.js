@@ -6,7 +6,7 @@
  * @property {string} [state] Of the model, as `codegen.status` says: idle, loading, ready or failed.
  * @property {string | null} [model]
  * @property {string | null} [error]
- * @property {number} waiting Requests that are not answered yet.
+ * @property {number} waiting Requests that are not answered yet, and should be.
  */
 
 /**
@@ -83,6 +83,8 @@ function ofModel(server) {
   if (server.state === "loading") {
     return ["loading", "The model is loading"];
   }
-  const name = server.model || "The model is loaded when it is first needed";
-  return server.waiting > 0 ? ["thinking", `Thinking (${name})`] : ["ready", name];
+  if (server.waiting > 0) {
+    return ["thinking", `Thinking${server.model ? ` (${server.model})` : ""}`];
+  }
+  return ["ready", server.model ? `Ready (${server.model})` : "Ready: the model is loaded when it is first needed"];
 }
