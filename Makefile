@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-editors test-hook hook-story lint bench bench-typing bench-workspace bench-context bench-implement bench-gpu train-smoke wheel clean
+.PHONY: demo recording test test-editors test-hook hook-story lint bench bench-typing bench-workspace bench-context bench-implement bench-gpu train-smoke wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
@@ -26,6 +26,11 @@ test: $(READY)
 # The clients in the real editors that are here (editor-clients/README.md says how to get others); those that are absent are named and skipped.
 test-editors: $(READY)
 	@CODEGEN_LSP_EDITORS=1 $(BIN)/python -m pytest -rs tests/test_vscode.py tests/test_neovim.py tests/test_vim.py tests/test_interop.py tests/test_api.py
+
+# The demo recording and the pictures of VS Code's manual, which says what it needs (editor-clients/vscode/README.md).
+recording: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pillow
+	@$(BIN)/python -m tests.recording
 
 # The hook as a user gets it: all that it needs is installed by the real pre-commit, then tried without a network.
 test-hook: $(READY)
