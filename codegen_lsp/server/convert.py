@@ -139,7 +139,7 @@ def popup_items(document: Document, edit: Edit, cursor: int, number: int, encodi
     return [
         {
             "label": first[:60] + ("…" if len(first) > 60 or "\n" in edit.text.strip() else ""),
-            "kind": 15,  # Snippet
+            "kind": 1,  # Text: Helix would expand a Snippet (15), whatever its format: $1, and the indentation twice.
             "detail": "codegen",
             "documentation": edit.text[:2000],
             "filterText": document.text[word_start:cursor] + first,
