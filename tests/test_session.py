@@ -16,7 +16,7 @@ from codegen_lsp.errors import EngineFailed
 from codegen_lsp.server import generations as generations_module
 from codegen_lsp.server import session as session_module
 from codegen_lsp.server.asks import Purpose
-from codegen_lsp.server.convert import Selected, inline_items
+from codegen_lsp.server.convert import Selected, inline_items, popup_items
 from codegen_lsp.server.documents import Change, Document
 from codegen_lsp.server.door import Client
 from codegen_lsp.server.model import State
@@ -83,6 +83,25 @@ def test_ghost_text_needs_the_cursor_and_one_line() -> None:
     assert inline_items(document, Edit(Span(1, 4), "x"), 2, 1, Encoding.UTF16) == []
     (item,) = inline_items(document, Edit(Span(0, 2), "x"), 2, 1, Encoding.UTF16)
     assert item["filterText"] == "ab"
+
+
+LABELS = {
+    "goes on in the word": ("retu", Edit(Span(4, 4), "rn 1"), "return 1", "return 1"),
+    "takes the word's place": ("retu", Edit(Span(0, 4), "return 1"), "return 1", "return 1"),
+    "from the middle of it": ("retu", Edit(Span(2, 4), "turn 1"), "return 1", "return 1"),
+    "takes more than the word's place": ("a.retu", Edit(Span(0, 6), "b.c = 1"), "b.c = 1", "retub.c = 1"),
+    "behind a word": ("return", Edit(Span(6, 6), " 1"), "return 1", "return 1"),
+    "no word": ("x = ", Edit(Span(4, 4), "1"), "1", "1"),
+    "below": ("# one", Edit(Span(5, 5), "\n    x = 1\n    y"), "x = 1…", "onex = 1"),
+    "two lines": ("x =", Edit(Span(3, 3), " f(\n    1)"), "f(…", "f("),
+}
+"""A line with the cursor at its end, an edit, and the label and filter of its item in a popup."""
+
+
+@pytest.mark.parametrize(("text", "edit", "label", "words"), LABELS.values(), ids=LABELS)
+def test_a_popup_shows_the_whole_word(text: str, edit: Edit, label: str, words: str) -> None:
+    (item,) = popup_items(Document(URI, "python", 1, text), edit, len(text), 1, Encoding.UTF16)
+    assert (item["label"], item["filterText"]) == (label, words)
 
 
 @pytest.mark.parametrize(("edit", "joined"), [(Edit(Span(9, 9), "()"), Edit(Span(4, 6), "print()")),

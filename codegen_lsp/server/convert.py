@@ -132,23 +132,30 @@ def popup_items(document: Document, edit: Edit, cursor: int, number: int, encodi
     where = lsp_range(document, edit.span, encoding)
     if not edit.span.start <= cursor <= edit.span.end or where["start"]["line"] != where["end"]["line"]:
         return []
-    first = next((line.strip() for line in split_lines(edit.text) if line.strip()), "")
-    word_start = cursor
-    while word_start > 0 and (document.text[word_start - 1].isalnum() or document.text[word_start - 1] == "_"):
-        word_start -= 1
+    start = cursor
+    while start > 0 and (document.text[start - 1].isalnum() or document.text[start - 1] == "_"):
+        start -= 1
+    label, word = _label(edit, document.text[start : edit.span.start]), document.text[start:cursor]
     return [
         {
-            "label": first[:60] + ("…" if len(first) > 60 or "\n" in edit.text.strip() else ""),
+            "label": label[:60] + ("…" if len(label) > 60 or "\n" in edit.text.strip() else ""),
             "kind": 1,  # Text: Helix would expand a Snippet (15), whatever its format: $1, and the indentation twice.
             "detail": "codegen",
             "documentation": edit.text[:2000],
-            "filterText": document.text[word_start:cursor] + first,
+            "filterText": label if label.startswith(word) else word + label,
             "sortText": "\x7f",
             "insertTextMode": 1,  # As it is: its lines carry their indentation.
             "textEdit": {"range": where, "newText": edit.text},
             "command": {"title": "Accepted", "command": "codegen.accepted", "arguments": [number]},
         }
     ]
+
+
+def _label(edit: Edit, begun: str) -> str:
+    """The first line of code, with the part of a word that it goes on from: Kate shows no item without it."""
+    lines = split_lines(edit.text)
+    is_below = not lines[0].strip()
+    return (("" if is_below else begun) + next((line for line in lines if line.strip()), "")).strip()
 
 
 @dataclass(frozen=True)
