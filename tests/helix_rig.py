@@ -5,28 +5,23 @@ CODEGEN_LSP_HX names another program than `hx`.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+import tapped
+from tapped import ROOT, SCRIPTED, Message
 
-ROOT = Path(__file__).resolve().parent.parent
 CLIENT = ROOT / "editor-clients" / "helix"
 HX = next(filter(None, map(shutil.which, (os.environ.get("CODEGEN_LSP_HX", "hx"), "helix"))), None)
 TMUX = shutil.which("tmux")
 WAIT_S = 20.0
-SERVER = [sys.executable, str(ROOT / "tests" / "scripted_server.py")]
-LAUNCH = "#!/bin/sh\nexport PYTHONPATH={root}\ntee -a {log}.in | {command} | tee -a {log}.out\n"
-"""A server, and files of what it is sent and what it says."""
 
 
 def version() -> str:
@@ -68,15 +63,8 @@ class Helix:
         config = folder / ".config" / "helix" / "languages.toml"
         config.parent.mkdir(parents=True)
         config.write_text(edit((CLIENT / "languages.toml").read_text()))
-        for name, command in (servers or {"codegen-lsp": SERVER}).items():
-            self._install(name, command)
-
-    def _install(self, name: str, command: list[str]) -> None:
-        program = self.folder / "bin" / name
-        program.parent.mkdir(exist_ok=True)
-        log = shlex.quote(str(self.folder / name))
-        program.write_text(LAUNCH.format(root=shlex.quote(str(ROOT)), log=log, command=shlex.join(command)))
-        program.chmod(0o755)
+        for name, command in (servers or {"codegen-lsp": SCRIPTED}).items():
+            tapped.install(folder / "bin", name, command)
 
     def __enter__(self) -> Helix:
         assert HX
@@ -152,15 +140,15 @@ class Helix:
 
     # What the servers see
 
-    def sent(self, name: str = "codegen-lsp") -> list[dict[str, Any]]:
+    def sent(self, name: str = "codegen-lsp") -> list[Message]:
         """What Helix has sent to a server so far."""
-        return messages(self.folder / f"{name}.in")
+        return tapped.sent(self.folder / "bin", name)
 
-    def said(self, name: str = "codegen-lsp") -> list[dict[str, Any]]:
+    def said(self, name: str = "codegen-lsp") -> list[Message]:
         """What a server has said so far."""
-        return messages(self.folder / f"{name}.out")
+        return tapped.said(self.folder / "bin", name)
 
-    def until_sent(self, method: str, name: str = "codegen-lsp") -> dict[str, Any]:
+    def until_sent(self, method: str, name: str = "codegen-lsp") -> Message:
         """The last such message once there is one."""
         self.until_true(lambda: any(each.get("method") == method for each in self.sent(name)), f"{method} to {name}")
         return [each for each in self.sent(name) if each.get("method") == method][-1]
@@ -172,14 +160,3 @@ class Helix:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout
-
-
-def messages(log: Path) -> list[dict[str, Any]]:
-    """The whole messages of LSP in a file."""
-    data, found = log.read_bytes() if log.exists() else b"", []
-    while (cut := data.find(b"\r\n\r\n")) >= 0:
-        size = next(int(line[15:]) for line in data[:cut].split(b"\r\n") if line.lower().startswith(b"content-length:"))
-        body, data = data[cut + 4 : cut + 4 + size], data[cut + 4 + size :]
-        if len(body) == size:
-            found.append(json.loads(body))
-    return found

@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from helix_rig import CLIENT, ROOT, SERVER, Helix, version
+from helix_rig import CLIENT, Helix, version
+from tapped import ROOT, SCRIPTED
 
 HEAD, REST = "def add(left, right):\n", "\nx = 1\n"
 COMMENT = "    # add two numbers"
@@ -16,7 +17,7 @@ ANSWER = 'total = left["$1"] + right\n    return total\n'
 BODY = f"    {ANSWER}"
 FIRST = ANSWER.splitlines()[0]
 DOCSTRING = '    """Add.\n\n    >>> add(1, 2)\n    3\n    """\n'
-SAYS = {"codegen-lsp": [*SERVER, json.dumps({"answer": ANSWER})]}
+SAYS = {"codegen-lsp": [*SCRIPTED, json.dumps({"answer": ANSWER})]}
 ACCEPT = ("Tab", "Enter")
 
 
@@ -44,7 +45,7 @@ def test_a_docstring_becomes_a_body(tmp_path: Path, runs: bool) -> None:
         assert "# config" in text
         return text.replace("# config", "config") if runs else text
 
-    servers = {"codegen-lsp": [*SERVER, json.dumps({"answer": "total = left + right\n    return total\n"})]}
+    servers = {"codegen-lsp": [*SCRIPTED, json.dumps({"answer": "total = left + right\n    return total\n"})]}
     with Helix(tmp_path, HEAD + DOCSTRING + REST, servers=servers, edit=edit) as helix:
         helix.type("j", "Space", "a")
         helix.until("Implement from docstring")
@@ -56,8 +57,8 @@ def test_a_docstring_becomes_a_body(tmp_path: Path, runs: bool) -> None:
 
 def test_another_servers_popup_does_not_wait_for_ours(tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
-    slow = [*SERVER, json.dumps({"answer": "never\n", "delay_s": 60, "log": str(log)})]
-    servers = {"codegen-lsp": slow, "pylsp": [*SERVER, json.dumps({"answer": "er = 2\n"})]}
+    slow = [*SCRIPTED, json.dumps({"answer": "never\n", "delay_s": 60, "log": str(log)})]
+    servers = {"codegen-lsp": slow, "pylsp": [*SCRIPTED, json.dumps({"answer": "er = 2\n"})]}
     with Helix(tmp_path, HEAD, servers=servers) as helix:
         helix.until_sent("textDocument/didOpen", "pylsp")
         helix.until_true(lambda: log.exists() and "info" in log.read_text(), "ready")
