@@ -85,23 +85,25 @@ def test_ghost_text_needs_the_cursor_and_one_line() -> None:
     assert item["filterText"] == "ab"
 
 
-LABELS = {
-    "goes on in the word": ("retu", Edit(Span(4, 4), "rn 1"), "return 1", "return 1"),
-    "takes the word's place": ("retu", Edit(Span(0, 4), "return 1"), "return 1", "return 1"),
-    "from the middle of it": ("retu", Edit(Span(2, 4), "turn 1"), "return 1", "return 1"),
-    "takes more than the word's place": ("a.retu", Edit(Span(0, 6), "b.c = 1"), "b.c = 1", "retub.c = 1"),
-    "behind a word": ("return", Edit(Span(6, 6), " 1"), "return 1", "return 1"),
-    "no word": ("x = ", Edit(Span(4, 4), "1"), "1", "1"),
-    "below": ("# one", Edit(Span(5, 5), "\n    x = 1\n    y"), "x = 1…", "onex = 1"),
-    "two lines": ("x =", Edit(Span(3, 3), " f(\n    1)"), "f(…", "f("),
+POPUPS = {
+    "goes on in the word": ("retu", Edit(Span(4, 4), "rn 1"), 0, "return 1", "return 1"),
+    "takes the word's place": ("retu", Edit(Span(0, 4), "return 1"), 0, "return 1", "return 1"),
+    "from the middle of it": ("x = retu", Edit(Span(6, 8), "turn 1"), 4, "return 1", "return 1"),
+    "takes more than the word's place": ("a.retu", Edit(Span(0, 6), "b.c = 1"), 0, "b.c = 1", "retub.c = 1"),
+    "behind a word": ("return", Edit(Span(6, 6), " 1"), 0, "return 1", "return 1"),
+    "no word": ("x = ", Edit(Span(4, 4), "1"), 4, "1", "1"),
+    "below": ("# one", Edit(Span(5, 5), "\n    x = 1\n    y"), 2, "x = 1…", "onex = 1"),
+    "two lines": ("x =", Edit(Span(3, 3), " f(\n    1)"), 3, "f(…", "f("),
 }
-"""A line with the cursor at its end, an edit, and the label and filter of its item in a popup."""
+"""A line with the cursor at its end, an edit; where the item's own edit begins, its label and its filter."""
 
 
-@pytest.mark.parametrize(("text", "edit", "label", "words"), LABELS.values(), ids=LABELS)
-def test_a_popup_shows_the_whole_word(text: str, edit: Edit, label: str, words: str) -> None:
+@pytest.mark.parametrize(("text", "edit", "start", "label", "words"), POPUPS.values(), ids=POPUPS)
+def test_a_popup_shows_and_replaces_the_whole_word(text: str, edit: Edit, start: int, label: str, words: str) -> None:
     (item,) = popup_items(Document(URI, "python", 1, text), edit, len(text), 1, Encoding.UTF16)
     assert (item["label"], item["filterText"]) == (label, words)
+    assert item["textEdit"]["range"]["start"]["character"] == start
+    assert text[:start] + item["textEdit"]["newText"] == edit.apply(text)
 
 
 @pytest.mark.parametrize(("edit", "joined"), [(Edit(Span(9, 9), "()"), Edit(Span(4, 6), "print()")),

@@ -128,14 +128,16 @@ def inline_items(document: Document, edit: Edit, cursor: int, number: int, encod
 
 
 def popup_items(document: Document, edit: Edit, cursor: int, number: int, encoding: Encoding) -> list[dict[str, Any]]:
-    """The same as an item of the completion popup."""
+    """The same as an item of the completion popup, over all of the word: Kate replaces that, whatever the range."""
     where = lsp_range(document, edit.span, encoding)
     if not edit.span.start <= cursor <= edit.span.end or where["start"]["line"] != where["end"]["line"]:
         return []
     start = cursor
     while start > 0 and (document.text[start - 1].isalnum() or document.text[start - 1] == "_"):
         start -= 1
-    label, word = _label(edit, document.text[start : edit.span.start]), document.text[start:cursor]
+    word, begun = document.text[start:cursor], document.text[start : edit.span.start]
+    label = _label(edit, begun)
+    whole = Edit(Span(min(start, edit.span.start), edit.span.end), begun + edit.text)
     return [
         {
             "label": label[:60] + ("…" if len(label) > 60 or "\n" in edit.text.strip() else ""),
@@ -145,7 +147,7 @@ def popup_items(document: Document, edit: Edit, cursor: int, number: int, encodi
             "filterText": label if label.startswith(word) else word + label,
             "sortText": "\x7f",
             "insertTextMode": 1,  # As it is: its lines carry their indentation.
-            "textEdit": {"range": where, "newText": edit.text},
+            "textEdit": {"range": lsp_range(document, whole.span, encoding), "newText": whole.text},
             "command": {"title": "Accepted", "command": "codegen.accepted", "arguments": [number]},
         }
     ]
