@@ -22,6 +22,12 @@ CLIENT = ROOT / "editor-clients" / "helix"
 HX = next(filter(None, map(shutil.which, (os.environ.get("CODEGEN_LSP_HX", "hx"), "helix"))), None)
 TMUX = shutil.which("tmux")
 WAIT_S = 20.0
+TMUX_CONF = """
+set -s escape-time 0
+set -g status off
+set -g default-terminal tmux-256color
+set -as terminal-features ',xterm*:RGB'
+"""
 
 
 def version() -> str:
@@ -69,14 +75,15 @@ class Helix:
     def __enter__(self) -> Helix:
         assert HX
         self.sockets = tempfile.TemporaryDirectory(prefix="hx-")  # Pytest's own folders can be too deep for a socket.
-        home = [f"HOME={self.folder}", f"XDG_CONFIG_HOME={self.folder}/.config", f"TMPDIR={self.folder}"]
+        home = [f"{name}={self.folder}" for name in ("HOME", "TMPDIR", "XDG_RUNTIME_DIR")]
+        home += [f"XDG_CONFIG_HOME={self.folder}/.config", f"PATH={self.folder}/bin:{os.defpath}"]
         # Not as tmux's own environment: a shell's start-up files would change PATH.
-        command = shlex.join(["env", *home, f"PATH={self.folder}/bin:{os.defpath}", HX, self.file.name])
+        command = shlex.join(["env", *home, "COLORTERM=truecolor", HX, self.file.name])
         width, height = map(str, self.size)
         where = ["-x", width, "-y", height, "-c", str(self.file.parent)]
-        self.tmux("-f", os.devnull, "new-session", "-d", *where, command)
+        (self.folder / "tmux.conf").write_text(TMUX_CONF)
+        self.tmux("-f", f"{self.folder}/tmux.conf", "new-session", "-d", *where, command)
         try:
-            self.tmux("set-option", "-s", "escape-time", "0")
             self.until("NOR")
             self.until_sent("textDocument/didOpen")
         except BaseException:

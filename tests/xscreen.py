@@ -33,6 +33,7 @@ class Screen:
         try:
             self.env["DISPLAY"] = f":{self._number()}"
             self.start("openbox", "--sm-disable")
+            until(lambda: self.xdotool("get_num_desktops").strip() > "0", lambda: "a window manager", START_S)
         except BaseException:
             self.__exit__()
             raise
@@ -82,13 +83,25 @@ class Screen:
         """The title of the window that is worked in."""
         return self.xdotool("getactivewindow", "getwindowname").strip()
 
-    def picture(self, file: Path) -> None:
-        """The screen as a PNG of few colours (ImageMagick)."""
+    def picture(self, file: Path, window: str = "root") -> None:
+        """A window, or the whole screen, as a PNG of few colours (ImageMagick)."""
         taken = file.with_suffix(".full.png")
-        subprocess.run(["import", "-window", "root", str(taken)], check=True, env=self.env, timeout=20)
-        quantised = ["-strip", "-colors", "64", "+dither", "-define", "png:compression-level=9", f"PNG8:{file}"]
+        subprocess.run(["import", "-window", window, str(taken)], check=True, env=self.env, timeout=20)
+        quantised = ["-strip", "-colors", "128", "+dither", "-define", "png:compression-level=9", f"PNG8:{file}"]
         subprocess.run(["convert", str(taken), *quantised], check=True, timeout=20)
         taken.unlink()
+
+    def settle(self) -> None:
+        """Wait until two pictures in a row are the same. Raises AssertionError."""
+        seen: list[bytes] = []
+
+        def is_still() -> bool:
+            command = ["import", "-window", "root", "rgb:-"]
+            seen.append(subprocess.run(command, check=True, env=self.env, timeout=20, capture_output=True).stdout)
+            time.sleep(0.3)
+            return seen[-2:-1] == seen[-1:]
+
+        until(is_still, lambda: "still", START_S)
 
     def xdotool(self, *words: str) -> str:
         command = ["xdotool", *words]
