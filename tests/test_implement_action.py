@@ -165,6 +165,14 @@ async def test_what_is_refused(answer: str, options: dict[str, object], reason: 
     assert [action["title"] for action in await desk.actions()] == [PLAIN]
 
 
+@pytest.mark.parametrize("name", ["helix", "", "Visual Studio Code"])
+@pytest.mark.parametrize("answer", [UNKNOWN, "return sum(prices) +\n"], ids=["refused", "none"])
+async def test_a_refusal_is_told_where_errors_are_not_shown(name: str, answer: str) -> None:
+    desk = Desk(answers=[answer], options=OFF, name=name)
+    message = await desk.refusal()
+    assert desk.editor.shown == ([] if name == "Visual Studio Code" else [message])
+
+
 async def test_without_a_sandbox_nothing_is_run() -> None:
     desk = Desk(answers=[WRONG, RIGHT])
     desk.session.implementing.bench = Bench(why_none="no sandbox works here")

@@ -25,6 +25,9 @@ COMMANDS = (
 )
 ACTION_KIND = "refactor.rewrite"
 
+SILENT = ("helix", "")
+"""Names of editors that show no error of an action; Kate gives none."""
+
 
 @dataclass(frozen=True)
 class Client:
@@ -47,6 +50,11 @@ class Client:
     """Whether it can be asked to tell of changed files."""
     resolves_edits: bool = False
     """Whether a code action may come without its edit."""
+
+    @property
+    def hides_errors(self) -> bool:
+        """Whether the user may never see the error that an action ended with."""
+        return self.name in SILENT
 
 
 def read_client(params: Any) -> Client:

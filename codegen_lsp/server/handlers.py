@@ -262,11 +262,19 @@ async def _written(session: Session, data: Any) -> Result:
         raise RpcError(Code.CONTENT_MODIFIED, "the document has changed")
     if result is None and session.slots.is_taken(ask.slot):
         raise RpcError(Code.REQUEST_FAILED, "A newer request took its place.")
-    if result is None:
-        raise RpcError(Code.REQUEST_FAILED, session.model.error or "The model has no suggestion here.")
-    if not result.edits:
-        raise RpcError(Code.REQUEST_FAILED, f"Nothing was good enough: {result.verdict.partition(': ')[2]}.")
+    if result is None or not result.edits:
+        raise _nothing(session, result)
     return result
+
+
+def _nothing(session: Session, result: Result | None) -> RpcError:
+    """Why an action came to nothing; also told in a message where an error reply would not be seen."""
+    why = session.model.error or "The model has no suggestion here."
+    if result:
+        why = f"Nothing was good enough: {result.verdict.partition(': ')[2]}."
+    if session.client.hides_errors:
+        session.editor.show(why)
+    return RpcError(Code.REQUEST_FAILED, why)
 
 
 def _edit(session: Session, result: Result) -> dict[str, Any]:
