@@ -55,6 +55,15 @@ def test_a_docstring_becomes_a_body(tmp_path: Path, runs: bool) -> None:
         assert helix.written() == f"{HEAD}{DOCSTRING}    total = left + right\n    return total\n{REST}"
 
 
+def test_why_nothing_was_written_is_said(tmp_path: Path) -> None:
+    servers = {"codegen-lsp": [*SCRIPTED, json.dumps({"answer": "return nowhere\n"})]}
+    with Helix(tmp_path, HEAD + DOCSTRING + REST, servers=servers) as helix:
+        helix.type("j", "Space", "a")
+        helix.until("Implement from docstring")
+        helix.type("Enter")
+        helix.until("Nothing was good enough", "'nowhere'")
+
+
 def test_another_servers_popup_does_not_wait_for_ours(tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     slow = [*SCRIPTED, json.dumps({"answer": "never\n", "delay_s": 60, "log": str(log)})]

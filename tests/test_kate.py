@@ -49,6 +49,13 @@ def test_a_docstring_becomes_a_body(tmp_path: Path, runs: bool) -> None:
         assert kate.saved() == f"{HEAD}{DOCSTRING}    {BODY}{REST}"
 
 
+def test_why_nothing_was_written_is_said(tmp_path: Path) -> None:
+    with Kate(tmp_path, HEAD + DOCSTRING + REST, line=2, server=saying("return nowhere\n")) as kate:
+        kate.act()
+        (told,) = kate.told()
+    assert told.startswith("Nothing was good enough: undefined name 'nowhere'")
+
+
 def test_how_kate_asks(tmp_path: Path) -> None:
     """The same as what tests/initialize/kate.json has, and test_interop.py replays."""
     recorded = json.loads((ROOT / "tests" / "initialize" / "kate.json").read_text())
