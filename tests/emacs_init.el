@@ -17,6 +17,15 @@
     (while (not answer) (accept-process-output nil 0.05))
     (car answer)))
 
+(defun rig-visit (file)
+  "Visit FILE as it is on the disk, and no other."
+  (dolist (buffer (buffer-list))
+    (when (buffer-file-name buffer)
+      (with-current-buffer buffer (set-buffer-modified-p nil))
+      (kill-buffer buffer)))
+  (find-file file)
+  t)
+
 (defun rig-ghost ()
   "What is shown behind point."
   (if-let ((overlay (or codegen-ghost--overlay (bound-and-true-p lsp-inline-completion--overlay))))
@@ -41,10 +50,12 @@
   "Have the package and a client, and answer the tests."
   (setq inhibit-startup-screen t make-backup-files nil auto-save-default nil create-lockfiles nil
         use-short-answers t ring-bell-function #'ignore eldoc-idle-delay 3600 indent-tabs-mode nil
+        flymake-indicator-type nil ; A margin would shift the rows.
         eglot-sync-connect t eglot-autoreconnect nil eglot-confirm-server-initiated-edits nil
         lsp-session-file (expand-file-name "lsp-session" (getenv "HOME"))
-        lsp-auto-guess-root t lsp-enable-snippet nil lsp-headerline-breadcrumb-enable nil lsp-enable-suggest-server-download nil
-        lsp-restart 'ignore lsp-modeline-code-actions-enable nil lsp-enable-file-watchers nil
+        lsp-auto-guess-root t lsp-enable-snippet nil lsp-headerline-breadcrumb-enable nil
+        lsp-enable-suggest-server-download nil
+        lsp-modeline-code-actions-enable nil lsp-enable-file-watchers nil
         custom-file (expand-file-name "custom.el" (getenv "HOME")))
   (menu-bar-mode -1)
   (require 'codegen)

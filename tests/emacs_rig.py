@@ -66,7 +66,7 @@ class Emacs:
         """Visit a file, point at its end, and wait for the server and its model."""
         file = self.folder / name
         file.write_text(text)
-        self.lisp(f"(progn (find-file {lisp(str(file))}) t)")
+        self.lisp(f"(rig-visit {lisp(str(file))})")
         self.type("M->")  # A command of the user's: eglot begins after one.
         self.terminal.until("served", lambda: self.lisp("(and (codegen-wire-server) t)"))
         self.terminal.until("ready", lambda: self.ask_server("codegen.status")["state"] == "ready")
@@ -103,13 +103,14 @@ class Emacs:
     def lisp(self, code: str) -> Any:
         """The value of some Lisp in the buffer that the user is in."""
         here = f"(with-current-buffer (window-buffer (selected-window)) {code})"
-        said = self.send(f"(rig-value {here})")
-        return json.loads(base64.b64decode(said.strip('"')))
+        said = re.search('"(.*)"', self.send(f"(rig-value {here})"))
+        assert said, "no value"
+        return json.loads(base64.b64decode(said[1]))
 
     def send(self, code: str) -> str:
         """What Emacs' own server prints of a value. Raises AssertionError with its words."""
         with socket.socket(socket.AF_UNIX) as wire:
-            wire.settimeout(30)
+            wire.settimeout(20)
             wire.connect(str(self.room / "server"))
             wire.sendall(f"-eval {quoted(code)} \n".encode())
             said = b"".join(iter(lambda: wire.recv(1 << 16), b"")).decode()

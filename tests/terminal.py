@@ -81,6 +81,10 @@ class Terminal:
             time.sleep(0.03)
         raise AssertionError(f"never {what}; the screen:\n" + "\n".join(self.screen()))
 
+    def says(self, text: str) -> bool:
+        """Whether a text is on the screen, wherever its rows were broken."""
+        return text in "".join(row.removesuffix("\\") for row in self.screen())
+
     def until_shown(self, text: str) -> None:
         """Wait for rows with these beginnings, one below the other, blanks at their ends aside."""
         wanted = text.split("\n")

@@ -101,16 +101,14 @@ for SERVER, once all of it is accepted."
   (codegen-ghost--ask codegen-ghost--invoked))
 
 (defun codegen-ghost-next ()
-  "Show the next suggestion; the server is asked for more the first time."
+  "Show another suggestion: the first time the server is asked for some."
   (interactive)
-  (if (or codegen-ghost--invoked-p (cdr codegen-ghost--items))
-      (codegen-ghost--turn 1)
-    (codegen-ghost--ask codegen-ghost--invoked 1)))
+  (codegen-ghost--cycle 1))
 
 (defun codegen-ghost-previous ()
-  "Show the previous suggestion."
+  "Show the suggestion before this one."
   (interactive)
-  (codegen-ghost--turn -1))
+  (codegen-ghost--cycle -1))
 
 ;; Asking
 
@@ -177,6 +175,10 @@ The first is shown, or the one TURN further."
      :command (codegen-wire-get raw 'command) :server server)))
 
 ;; Showing
+
+(defun codegen-ghost--cycle (num)
+  "Show the suggestion NUM further; who did not ask for them has got one alone."
+  (if codegen-ghost--invoked-p (codegen-ghost--turn num) (codegen-ghost--ask codegen-ghost--invoked num)))
 
 (defun codegen-ghost--typed (item)
   "How many characters of the text of ITEM are typed already, or nil.

@@ -53,9 +53,10 @@ For instance `(:run_examples t :index :json-false)'; the project's README
 lists them.  A server is given them when it starts."
   :type '(plist :key-type symbol :value-type sexp))
 
-(defcustom codegen-use-lsp-ghost-text t
+(defcustom codegen-use-lsp-ghost-text nil
   "Whether lsp-mode shows the ghost text where it can, that is, from version 10.
-It has no part of a suggestion to accept, and hides one that is typed on."
+It accepts no part of a suggestion, hides one that is typed on, and has
+\\`C-<return>' to accept, a key that most terminals do not have."
   :type 'boolean)
 
 (defvar codegen--enabled-p t "Whether anything is suggested; see `codegen-toggle'.")
@@ -84,11 +85,19 @@ of `codegen-languages'; in lsp-mode it is there beside others."
   (pcase-dolist (`(,language . ,modes) codegen-languages)
     (let ((named (mapcar (lambda (mode) (list mode :language-id language)) modes)))
       (add-to-list 'eglot-server-programs (cons named #'codegen--contact))))
+  (advice-add 'eglot-client-capabilities :filter-return #'codegen--with-ghost-text)
   (add-hook 'eglot-managed-mode-hook #'codegen--follow))
 
 (defun codegen--contact (&optional _interactive)
   "How eglot reaches the server."
   (append codegen-command (and codegen-settings (list :initializationOptions codegen-settings))))
+
+(defun codegen--with-ghost-text (capabilities)
+  "CAPABILITIES of eglot, and ours.
+A server that knows of ghost text does not repeat it in a popup."
+  (let ((document (copy-sequence (plist-get capabilities :textDocument))))
+    (plist-put capabilities :textDocument
+               (plist-put document :inlineCompletion '(:dynamicRegistration :json-false)))))
 
 (defun codegen--follow ()
   "Show ghost text while the buffer has a server for it."
@@ -182,13 +191,14 @@ part took."
   "Insert NAME and the JSON VALUE with INDENT; a text of lines is shown as lines."
   (let ((deeper (concat indent "  ")))
     (insert indent (propertize name 'face 'font-lock-keyword-face))
-    (cond ((or (vectorp value) (consp value) (hash-table-p value))
+    (cond ((member value '(nil [])) (insert " none\n"))
+          ((or (vectorp value) (consp value) (hash-table-p value))
            (insert "\n")
            (codegen--insert value deeper))
           ((and (stringp value) (string-search "\n" value))
            (insert " |\n" (replace-regexp-in-string "^" deeper (string-trim-right value "\n")) "\n"))
           (t (insert (format (if (floatp value) " %.4g\n" " %s\n")
-                             (pcase value ('nil "none") (:json-false "no") ('t "yes") (_ value))))))))
+                             (pcase value (:json-false "no") ('t "yes") (_ value))))))))
 
 (provide 'codegen)
 ;;; codegen.el ends here
