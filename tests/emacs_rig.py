@@ -29,14 +29,22 @@ class Emacs:
     """One editor with an empty home. Use as `with Emacs(program, "eglot", folder, [*SERVER, script]) as emacs`."""
 
     def __init__(
-        self, program: str, client: str, folder: Path, command: Sequence[str] = SERVER, *, setup: str = "nil"
+        self,
+        program: str,
+        client: str,
+        folder: Path,
+        command: Sequence[str] = SERVER,
+        *,
+        setup: str = "nil",
+        run: Path | None = None,
     ) -> None:
+        """`setup` is Lisp that is run first, `run` the folder in which a model that is shared has its socket."""
         self.client, self.folder = client, folder
         self.home, self.room = folder / "home", Path(tempfile.mkdtemp(prefix="emacs-"))
         self.home.mkdir(parents=True, exist_ok=True)
         env = {
             "HOME": str(self.home),
-            "XDG_RUNTIME_DIR": str(self.home),
+            "XDG_RUNTIME_DIR": str(run or self.home),
             "XDG_CACHE_HOME": str(self.home),
             "TMPDIR": str(self.home),
             "PYTHONPATH": str(ROOT),
