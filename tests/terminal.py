@@ -92,8 +92,8 @@ class Terminal:
 
     def picture(self, file: Path, *, size: int = 11) -> None:
         """Write a picture of the screen (PNG, 64 colours); needs Xvfb, xterm and ImageMagick."""
-        display = [f"-fs {size} -fa 'DejaVu Sans Mono' -bg '#16181d' -fg '#d6d8dd' -bw 0 +sb -geometry"]
-        xterm = f"xterm {display[0]} {self.columns}x{self.rows} -e {' '.join(self._tmux)} attach & "
+        look = f"-tn xterm-256color -fa 'DejaVu Sans Mono' -fs {size} -bg '#16181d' -fg '#d6d8dd' -bw 0 +sb"
+        xterm = f"xterm {look} -geometry {self.columns}x{self.rows} -e {' '.join(self._tmux)} attach & "
         take = f"sleep 2; import -window root -trim +repage -colors 64 'png8:{file}'; kill $!"
         server = ["xvfb-run", "-a", "-s", "-screen 0 1200x900x24", "sh", "-c", xterm + take]
         env = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}

@@ -77,13 +77,9 @@ def _neovim(folder: Path, rows: int = SIZE["rows"]) -> Iterator[Terminal]:
     """Neovim with a suggestion below the docstring."""
     program = os.environ.get("CODEGEN_LSP_NVIM", "nvim").split(":")[0]
     setup = json.dumps(json.dumps({"cmd": SERVER}))
-    options = [
-        "--cmd",
-        f"set rtp^={CLIENTS / 'neovim'}",
-        "-c",
-        "set termguicolors number noswapfile shortmess+=I | hi ComplHint guifg=#9b9ea4",
-    ]
-    start = [program, "--clean", *options, "-c", f"lua require('codegen').setup(vim.fn.json_decode({setup}))"]
+    options = f"set rtp^={CLIENTS / 'neovim'} termguicolors number noswapfile shortmess+=I"
+    ready = f"hi ComplHint guifg=#9b9ea4 | lua require('codegen').setup(vim.fn.json_decode({setup}))"
+    start = [program, "--clean", "--cmd", options, "-c", ready]
     with _suggested([*start, _written(folder)], folder, rows) as terminal:
         yield terminal
 
