@@ -37,6 +37,7 @@ class Emacs:
         *,
         setup: str = "nil",
         run: Path | None = None,
+        rows: int = 30,
     ) -> None:
         """`setup` is Lisp that is run first, `run` the folder in which a model that is shared has its socket."""
         self.client, self.folder = client, folder
@@ -54,7 +55,7 @@ class Emacs:
             "RIG_SOCKET": str(self.room / "server"),
         }
         start = [program, "-nw", "-Q", "-l", str(INIT)]
-        self.terminal = Terminal(start, folder, env=env)
+        self.terminal = Terminal(start, folder, env=env, rows=rows)
 
     def __enter__(self) -> Emacs:
         self.terminal.__enter__()

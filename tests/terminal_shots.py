@@ -1,7 +1,7 @@
 """The manuals' pictures: `python -m tests.terminal_shots editor-clients [NAME…]`, each of a real editor with our model.
 
 Needs tmux, xterm, Xvfb and ImageMagick (Debian: tmux xterm xvfb xauth imagemagick fonts-dejavu-core) and the editors.
-CODEGEN_LSP_NVIM and CODEGEN_LSP_EMACS name other programs than `nvim` and `emacs`, the first of them is taken.
+CODEGEN_LSP_NVIM, CODEGEN_LSP_EMACS and CODEGEN_LSP_VIM name other programs, the first of them is taken.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from unittest import mock
 
 from tests.emacs_rig import Emacs
 from tests.terminal import Terminal
+from tests.vim_rig import PROGRAM as VIM
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / "editor-clients"
@@ -56,10 +57,29 @@ def neovim_explain(folder: Path, file: Path) -> None:
         terminal.picture(file)
 
 
+def vim(folder: Path, file: Path) -> None:
+    """Ghost text."""
+    vimrc = folder / "vimrc"
+    vimrc.write_text(VIMRC.format(command=json.dumps(SERVER), client=CLIENTS / "vim"))
+    assert VIM, "there is no vim on this machine"
+    with _suggested([VIM, "-N", "-u", str(vimrc), _written(folder)], folder) as terminal:
+        terminal.picture(file)
+
+
+VIMRC = """
+let g:codegen_command = {command}
+set rtp^={client}
+set termguicolors background=dark number noswapfile autoindent viminfo= laststatus=2
+filetype plugin indent on
+syntax on
+colorscheme habamax
+"""
+
+
 def emacs(folder: Path, file: Path) -> None:
     """Ghost text over eglot."""
     program = os.environ.get("CODEGEN_LSP_EMACS", "emacs").split(":")[0]
-    with Emacs(program, "eglot", folder, SERVER, setup=EMACS, run=folder.parent) as editor:
+    with Emacs(program, "eglot", folder, SERVER, setup=EMACS, run=folder.parent, rows=SIZE["rows"]) as editor:
         editor.open("tools.py", TEXT.rstrip("\n"))
         editor.type("Enter")
         editor.terminal.until("suggested", lambda: editor.terminal.says(SAYS))
@@ -85,7 +105,7 @@ def _neovim(folder: Path, rows: int = SIZE["rows"]) -> Iterator[Terminal]:
 
 
 @contextmanager
-def _suggested(command: Sequence[str], folder: Path, rows: int) -> Iterator[Terminal]:
+def _suggested(command: Sequence[str], folder: Path, rows: int = SIZE["rows"]) -> Iterator[Terminal]:
     """An editor of Vim's kind in which the line below the docstring is begun, once the model suggests something."""
     env = {"HOME": str(folder), "PYTHONPATH": str(ROOT)}
     with Terminal(command, folder, env=env, columns=SIZE["columns"], rows=rows) as terminal:
@@ -106,6 +126,7 @@ SHOTS: dict[str, Callable[[Path, Path], None]] = {
     "emacs/ghost": emacs,
     "neovim/ghost": neovim,
     "neovim/explain": neovim_explain,
+    "vim/ghost": vim,
 }
 """Editor/name of a picture, and what takes it in a folder of its own."""
 

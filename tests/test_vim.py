@@ -1,4 +1,4 @@
-"""Vim with our plugin, or with ALE (its folder: CODEGEN_LSP_ALE), in a terminal; and what coc.nvim is told."""
+"""Vim (CODEGEN_LSP_VIM) with our plugin, or with ALE (its folder: CODEGEN_LSP_ALE), in a terminal."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_what_coc_is_told() -> None:
 
 driven = pytest.mark.skipif(
     not (os.environ.get("CODEGEN_LSP_EDITORS") and TMUX and VIM),
-    reason="set CODEGEN_LSP_EDITORS=1, and have vim 9.0.1200 and tmux, to drive the real editor",
+    reason="set CODEGEN_LSP_EDITORS=1, and have vim 9.0.1378 or later and tmux, to drive the real editor",
 )
 
 HEAD = "def add(left, right):\n    # add two numbers"
@@ -263,6 +263,14 @@ def test_a_server_that_ends_is_told_and_starts_again(tmp_path: Path) -> None:
         vim.terminal.until("served", lambda: (vim.look()["status"] or {}).get("state") == "ready")
         vim.type("G", "o", *REQUEST)
         vim.until(ghost="    answer = 1")
+
+
+@driven
+def test_a_missing_server_is_told(tmp_path: Path) -> None:
+    with Vim(tmp_path, ["no-such-codegen-lsp"]) as vim:
+        vim.command("edit a.py")
+        vim.command("Codegen status")
+        vim.terminal.until("told", lambda: vim.terminal.says("no-such-codegen-lsp is not found"))
 
 
 # Answers that ours never gives, with a parrot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from tests.terminal import Terminal
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT = ROOT / "editor-clients" / "vim"
 SERVER = [sys.executable, str(ROOT / "tests" / "scripted_server.py")]
-PROGRAM = shutil.which("vim.basic") or shutil.which("vim")
+PROGRAM = shutil.which(os.environ.get("CODEGEN_LSP_VIM", "vim.basic")) or shutil.which("vim")
 
 VIMRC = """
 set nocompatible noswapfile nomore viminfo= encoding=utf-8 shortmess+=I

@@ -1,8 +1,8 @@
 vim9script
-# Ghost text, accepting, and :Codegen, without a plugin manager's or a language client's help: Vim 9.0.1200 or later.
+# Ghost text, accepting, and :Codegen, without a plugin manager's or a language client's help: Vim 9.0.1378 or later.
 # g:codegen_command, g:codegen_settings, g:codegen_delay and g:codegen_keys are read, see README.md.
 
-if exists('g:loaded_codegen') || !has('patch-9.0.1200') || !has('channel') || !has('textprop')
+if exists('g:loaded_codegen') || !has('patch-9.0.1378') || !has('channel') || !has('textprop')
   finish
 endif
 g:loaded_codegen = true

@@ -11,7 +11,8 @@ export def Run(name: string)
   if name == 'toggle'
     Toggle()
   elseif empty(server.Here())
-    Warn('no server is running in this buffer')
+    const program = get(g:, 'codegen_command', ['codegen-lsp'])[0]
+    Warn(executable(program) ? 'no server is running in this buffer' : $'{program} is not found')
   elseif name == 'explain'
     Execute('codegen.explainLast', (said) => Display('codegen explain', said))
   elseif name == 'status'
