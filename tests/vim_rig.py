@@ -29,9 +29,9 @@ function! Keep(said, problem) abort
   let g:status = a:said
 endfunction
 function! Look() abort
+  call codegen#server#Ask('workspace/executeCommand', {{'command': 'codegen.status'}}, function('Keep'))
   let known = {{'text': join(getline(1, '$'), "\\n"), 'ghost': codegen#ghost#Text(), 'mode': mode(),
         \\ 'cursor': [line('.'), col('.')], 'menu': pumvisible(), 'status': get(g:, 'status', {{}})}}
-  call codegen#server#Ask('workspace/executeCommand', {{'command': 'codegen.status'}}, function('Keep'))
   call writefile([json_encode(known)], 'look.new')
   call rename('look.new', 'look')
 endfunction
