@@ -1,0 +1,19 @@
+"""JupyterLab's side of codegen-lsp: a language server for each window (relay.py), and the ghost text (labextension/)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "../labextension", "dest": "codegen-lsp"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "codegen_lsp_jupyterlab"}]
+
+
+def _load_jupyter_server_extension(app: Any) -> None:
+    from codegen_lsp_jupyterlab.relay import add_to
+
+    add_to(app)

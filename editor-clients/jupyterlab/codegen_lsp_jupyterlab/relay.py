@@ -1,0 +1,129 @@
+"""A websocket with a language server of its own behind it: LSP messages in both directions, as they are.
+
+jupyter-lsp has such sockets, too, but one process for all windows of a server, whose message ids and documents then
+collide; it looks for output every tenth of a second; and it does not tell anybody that a process has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import shutil
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.base.websocket import WebSocketMixin
+from jupyter_server.utils import url_path_join
+from tornado import web
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from traitlets import List, Unicode
+from traitlets.config import Configurable
+
+LEAVE_S = 5.0
+"""How long a server may take to end after its input has."""
+FAILED = 1011
+"""Websocket's status for what went wrong on this side; the reason says what."""
+
+
+class CodegenLsp(Configurable):
+    """What an administrator may say, in jupyter_server_config.py or on the command line."""
+
+    command = List(Unicode(), help="How the language server is started; by default, what is installed.").tag(config=True)
+
+    def found(self) -> list[str]:
+        """The command: the one that was given, this environment's own, or the one on PATH; empty when there is none."""
+        if self.command:
+            return list(self.command)
+        if importlib.util.find_spec("codegen_lsp"):
+            return [sys.executable, "-m", "codegen_lsp", "serve"]
+        program = shutil.which("codegen-lsp")
+        return [program, "serve"] if program else []
+
+
+class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[misc]
+    """`codegen-lsp/ws`: JupyterLab's token, its check of the origin, and its right to execute."""
+
+    def initialize(self, command: list[str], folder: str) -> None:
+        self.command, self.folder = command, folder
+        self.process: Process | None = None
+        self.reading: asyncio.Task[None] | None = None
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        if self.current_user is None:
+            raise web.HTTPError(403)
+        if not await ensure_async(self.authorizer.is_authorized(self, self.current_user, "execute", "codegen-lsp")):
+            raise web.HTTPError(403)
+        await super().get(*args, **kwargs)
+
+    async def open(self, *args: str, **kwargs: str) -> None:  # type: ignore[override]
+        super().open(*args, **kwargs)
+        if not self.command:
+            self.close(FAILED, "it is not installed where Jupyter runs: pip install codegen-lsp")
+            return
+        try:
+            process = await asyncio.create_subprocess_exec(*self.command, cwd=self.folder, stdin=PIPE, stdout=PIPE)
+        except OSError as error:
+            self.close(FAILED, f"it could not be started: {error.strerror}")
+            return
+        self.process = process
+        self.reading = asyncio.create_task(self.read(process))
+
+    async def on_message(self, message: str | bytes) -> None:  # type: ignore[override]
+        """One message of the editor. Waiting for it to be taken is what slows a flood of them down."""
+        if self.process is None or self.process.stdin is None:
+            return
+        body = message.encode() if isinstance(message, str) else message
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            await self.process.stdin.drain()
+
+    async def read(self, process: Process) -> None:
+        """All messages of the language server, and its end."""
+        assert process.stdout is not None
+        with contextlib.suppress(asyncio.IncompleteReadError, WebSocketClosedError):
+            while True:
+                await self.write_message((await framed(process.stdout)).decode())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), LEAVE_S)
+        self.close(FAILED, f"it ended with status {process.returncode}")
+
+    def on_close(self) -> None:
+        """The window is gone: the server sees the end of its input."""
+        super().on_close()
+        if self.process is not None:
+            asyncio.get_running_loop().create_task(leave(self.process))
+
+
+async def framed(stream: asyncio.StreamReader) -> bytes:
+    """The body of the next message. Raises IncompleteReadError at the end."""
+    length = 0
+    while line := (await stream.readuntil(b"\n")).strip():
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return await stream.readexactly(length)
+
+
+async def leave(process: Process) -> None:
+    """Let a server end by itself, and end it when it does not."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), LEAVE_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+
+
+def add_to(app: Any) -> None:
+    """Serve the socket."""
+    command = CodegenLsp(config=app.config).found()
+    folder = Path(getattr(app.contents_manager, "root_dir", "")).expanduser()
+    route = url_path_join(app.web_app.settings["base_url"], "codegen-lsp", "ws")
+    app.web_app.add_handlers(".*", [(route, Relay, {"command": command, "folder": str(folder)})])
+    app.log.info("codegen-lsp: %s", " ".join(command) or "not installed")

@@ -1,0 +1,121 @@
+"""A real JupyterLab with the extension, in a scratch home, driven in a headless Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vscode_rig import needed, running, write
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "editor-clients" / "jupyterlab"
+E2E = FOLDER / "e2e"
+MODULES = E2E / "node_modules"
+PYTHON = E2E / ".venv" / "bin" / "python"
+START_S, DRIVE_S = 60, 240
+QUIET = ["--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]
+SHAPE = "def area(radius):\n    return 3.14 * radius**2"
+
+
+def version() -> str:
+    """Of the JupyterLab that is driven."""
+    show = [str(PYTHON), "-c", "import jupyterlab; print(jupyterlab.__version__)"]
+    return subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def notebook(*cells: str) -> dict[str, Any]:
+    """One of Python, with these cells of code."""
+    language = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
+    common = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    rows = [{**common, "id": f"cell-{number}", "source": text} for number, text in enumerate(cells)]
+    return {"cells": rows, "metadata": language, "nbformat": 4, "nbformat_minor": 5}
+
+
+class Rig:
+    """A scratch home and a folder with a notebook and a file."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.work, self.log = home, home / "work", home / "engine.log"
+        self.pid = home / "server.pid"
+        self.notebook = write(self.work / "nb.ipynb", json.dumps(notebook(SHAPE, "")))
+        self.file = write(self.work / "plain.py", "import os\n")
+        self.settings("apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False})
+
+    def settings(self, plugin: str, values: dict[str, Any]) -> None:
+        """The user's settings of a plugin of JupyterLab."""
+        folder = self.home / ".jupyter" / "lab" / "user-settings" / "@jupyterlab"
+        write(folder / f"{plugin}.jupyterlab-settings", json.dumps(values))
+
+    def cells(self) -> list[str]:
+        """The notebook's, as saved."""
+        saved = json.loads(self.notebook.read_text(encoding="utf-8"))
+        return ["".join(cell["source"]) for cell in saved["cells"]]
+
+    def install(self, *server: str) -> None:
+        """Install the extension as it is now, with this command of the language server."""
+        pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--force-reinstall"]
+        subprocess.run([*pip, "--no-index", str(FOLDER)], check=True, timeout=START_S, capture_output=True)
+        script = f'#!/bin/sh\necho $$ >"{self.pid}"\nPYTHONPATH="{ROOT}" exec "$@"\n'
+        command = [str(write(self.home / "start", script, 0o755)), *server]
+        config = {"CodegenLsp": {"command": command}}
+        write(self.home / ".jupyter" / "jupyter_server_config.json", json.dumps(config))
+
+    def drive(self, *steps: str, shots: str | None = None) -> dict[str, Any]:
+        """Do these steps of drive.mjs; what was seen."""
+        token = secrets.token_hex(16)
+        env = {
+            "HOME": str(self.home),
+            "PATH": f"{PYTHON.parent}:{os.defpath}",
+            "JUPYTER_TOKEN": token,
+            "TMPDIR": str(self.home),
+            "DEBUG": os.environ.get("DEBUG", ""),
+        }
+        log = self.home / "jupyter.log"
+        with running([str(PYTHON), "-m", "jupyterlab", *QUIET, f"--ServerApp.root_dir={self.work}"], env, log):
+            config = {
+                "modules": str(MODULES),
+                "chromium": needed("chromium", "chromium-browser", "google-chrome"),
+                "url": address(self.home, log),
+                "token": token,
+                "pid": str(self.pid),
+                "shots": shots or os.environ.get("CODEGEN_LSP_SHOTS"),
+                "steps": steps,
+            }
+            driver = [needed("node"), str(E2E / "drive.mjs"), json.dumps(config)]
+            done = subprocess.run(driver, check=False, env=env, timeout=DRIVE_S, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:] + log.read_text(encoding="utf-8")[-3000:]
+        return dict(json.loads(done.stdout))
+
+
+def address(home: Path, log: Path) -> str:
+    """Where Jupyter listens, once it says so."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        for file in (home / ".local" / "share" / "jupyter" / "runtime").glob("jpserver-*.json"):
+            if text := file.read_text(encoding="utf-8"):
+                return f"http://127.0.0.1:{json.loads(text)['port']}"
+        time.sleep(0.1)
+    raise AssertionError(log.read_text(encoding="utf-8"))
+
+
+def skip_unless_set_up() -> None:
+    """Skip the test, with what is missing and how it is had."""
+    if not os.environ.get("CODEGEN_LSP_EDITORS"):
+        pytest.skip("set CODEGEN_LSP_EDITORS=1 to drive the real editors")
+    if not PYTHON.exists() or not MODULES.exists():
+        pytest.skip("JupyterLab is not installed: editor-clients/jupyterlab/e2e/setup.sh")
+    needed("node")
+    needed("chromium", "chromium-browser", "google-chrome")
+
+
+def scripted(*arguments: str) -> Sequence[str]:
+    """The command of tests/jupyterlab_server.py."""
+    return [sys.executable, str(ROOT / "tests" / "jupyterlab_server.py"), *arguments]
