@@ -8,11 +8,12 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_server import Script
 from vscode_rig import needed, running, write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,14 +60,22 @@ class Rig:
         saved = json.loads(self.notebook.read_text(encoding="utf-8"))
         return ["".join(cell["source"]) for cell in saved["cells"]]
 
-    def install(self, *server: str) -> None:
-        """Install the extension as it is now, with this command of the language server."""
-        pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--force-reinstall"]
-        subprocess.run([*pip, "--no-index", str(FOLDER)], check=True, timeout=START_S, capture_output=True)
+    def install_server(self, *server: str) -> None:
+        """Have this command start the language server."""
         script = f'#!/bin/sh\necho $$ >"{self.pid}"\nPYTHONPATH="{ROOT}" exec "$@"\n'
         command = [str(write(self.home / "start", script, 0o755)), *server]
         config = {"CodegenLsp": {"command": command}}
         write(self.home / ".jupyter" / "jupyter_server_config.json", json.dumps(config))
+
+    def install_script(self, script: Script) -> None:
+        """Have a server whose engine plays a script, and writes down its prompts."""
+        server = ROOT / "tests" / "jupyterlab_server.py"
+        self.install_server(sys.executable, str(server), json.dumps(asdict(replace(script, log=str(self.log)))))
+
+    def prompts(self) -> list[str]:
+        """What the engine was shown, in order."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line.removeprefix("prompt ")) for line in lines if line.startswith("prompt ")]
 
     def drive(self, *steps: str, shots: str | None = None) -> dict[str, Any]:
         """Do these steps of drive.mjs; what was seen."""
@@ -76,7 +85,6 @@ class Rig:
             "PATH": f"{PYTHON.parent}:{os.defpath}",
             "JUPYTER_TOKEN": token,
             "TMPDIR": str(self.home),
-            "DEBUG": os.environ.get("DEBUG", ""),
         }
         log = self.home / "jupyter.log"
         with running([str(PYTHON), "-m", "jupyterlab", *QUIET, f"--ServerApp.root_dir={self.work}"], env, log):
@@ -116,6 +124,7 @@ def skip_unless_set_up() -> None:
     needed("chromium", "chromium-browser", "google-chrome")
 
 
-def scripted(*arguments: str) -> Sequence[str]:
-    """The command of tests/jupyterlab_server.py."""
-    return [sys.executable, str(ROOT / "tests" / "jupyterlab_server.py"), *arguments]
+def install_extension() -> None:
+    """Install the extension as it is now, by what a user types."""
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--force-reinstall"]
+    subprocess.run([*pip, "--no-index", str(FOLDER)], check=True, timeout=START_S, capture_output=True)

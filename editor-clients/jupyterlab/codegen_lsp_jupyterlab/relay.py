@@ -63,12 +63,12 @@ class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[m
     async def open(self, *args: str, **kwargs: str) -> None:  # type: ignore[override]
         super().open(*args, **kwargs)
         if not self.command:
-            self.close(FAILED, "it is not installed where Jupyter runs: pip install codegen-lsp")
+            self.close(FAILED, "the server is not installed where Jupyter runs: pip install codegen-lsp")
             return
         try:
             process = await asyncio.create_subprocess_exec(*self.command, cwd=self.folder, stdin=PIPE, stdout=PIPE)
         except OSError as error:
-            self.close(FAILED, f"it could not be started: {error.strerror}")
+            self.close(FAILED, f"the server could not be started: {error.strerror}")
             return
         self.process = process
         self.reading = asyncio.create_task(self.read(process))
@@ -90,7 +90,7 @@ class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[m
                 await self.write_message((await framed(process.stdout)).decode())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), LEAVE_S)
-        self.close(FAILED, f"it ended with status {process.returncode}")
+        self.close(FAILED, f"the server has ended with status {process.returncode}")
 
     def on_close(self) -> None:
         """The window is gone: the server sees the end of its input."""

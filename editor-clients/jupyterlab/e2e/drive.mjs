@@ -13,17 +13,19 @@ const { chromium } = createRequire(path.join(config.modules, "index.js"))("playw
 const browser = await chromium.launch({ executablePath: config.chromium, args: ["--no-sandbox", "--disable-gpu"] });
 const page = await browser.newPage({ viewport: { width: 900, height: 520 } });
 page.setDefaultTimeout(PATIENCE_MS);
-const ghost = page.locator(".jp-GhostText");
+/** JupyterLab leaves spacers behind for a while, so that a cell does not jump. */
+const GHOST = ".jp-GhostText:not(.jp-GhostText-letterSpacer, .jp-GhostText-lineSpacer)";
+const ghost = page.locator(GHOST);
 const seen = { errors: [] };
 page.on("pageerror", (error) => seen.errors.push(error.message));
-page.on("console", (message) => process.env.DEBUG && console.error(message.type(), message.text().slice(0, 300)));
+page.on("console", (message) => /codegen/iu.test(message.text()) && message.type() === "error" && seen.errors.push(message.text()));
 
 /** @type {Record<string, () => Promise<void>>} */
 const STEPS = {
   async notebook() {
     await open("nb.ipynb");
     await page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor();
-    await cell(1).click();
+    await second();
   },
   async file() {
     await open("plain.py");
@@ -31,27 +33,122 @@ const STEPS = {
     await page.keyboard.press("Control+End");
   },
   async accept() {
-    await page.keyboard.type("# the answer\n", { delay: 20 });
-    await shown();
-    seen.ghost = await ghost.first().textContent();
+    await order();
+    seen.ghost = await text();
     await shot("ghost");
     await page.keyboard.press("Tab");
     await gone();
     await save();
   },
+  async parts() {
+    await order();
+    await page.keyboard.press("Control+ArrowRight");
+    await said("= [");
+    await page.keyboard.press("Control+Alt+ArrowRight");
+    await said("1,");
+    await page.keyboard.press("Tab");
+    await save();
+  },
+  async cycle() {
+    await order();
+    await page.keyboard.press("Alt+\\");
+    await page.locator(".jp-InlineCompleter", { hasText: "1/3" }).waitFor({ state: "attached" });
+    seen.choices = [await text()];
+    for (const key of ["]", "]", "["]) {
+      await page.keyboard.press(`Alt+${key}`);
+      seen.choices.push(await text());
+    }
+    await page.keyboard.press("Tab");
+    await gone();
+    await save();
+  },
+  async differs() {
+    await order();
+    await page.keyboard.type('x = "no');
+    await gone();
+    seen.isActive = await page.locator(".jp-mod-inline-completer-active").count();
+    await page.keyboard.press("Tab");
+    await save();
+  },
+  async write() {
+    const written = page.locator(".cm-line", { hasText: /^answer = 42$/u });
+    const before = await written.count();
+    await page.keyboard.type("\n# one more");
+    await page.keyboard.press("Escape");
+    await page.locator(".cm-line", { hasText: "# one more" }).click({ button: "right" });
+    await shot("menu");
+    await page.locator(".lm-Menu-item", { hasText: "Write what the comment" }).click();
+    await written.nth(before).waitFor();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("\n");
+    await save();
+  },
+  async off() {
+    await setting(false);
+    await second();
+    await page.keyboard.type("# the answer\n", { delay: 20 });
+    await page.waitForTimeout(QUIET_MS);
+    seen.ghostsWhileOff = await ghost.count();
+    await setting(true);
+    await second();
+    await STEPS.accept();
+  },
+  async crash() {
+    process.kill(Number(readFileSync(config.pid, "utf8")), "SIGKILL");
+    await STEPS.message();
+  },
+  async message() {
+    const message = page.locator(".Toastify__toast", { hasText: "codegen-lsp" });
+    await message.first().waitFor();
+    seen.message = (await message.first().innerText()).trim();
+    await shot("message");
+  },
+  async wait() {
+    await page.waitForTimeout(QUIET_MS);
+  },
 };
+
+async function second() {
+  await page.locator(".jp-Notebook .jp-Cell .cm-content").nth(1).click();
+  await page.keyboard.press("Control+End");
+}
+
+/** Switch the ghost text on or off, in the editor of settings. */
+async function setting(isOn) {
+  const before = page.locator(".lm-DockPanel-tabBar .lm-mod-current .lm-TabBar-tabLabel");
+  const name = await before.innerText();
+  await page.keyboard.press("Control+,");
+  await page.locator(".jp-PluginList input").first().fill("inline");
+  await page.locator('.jp-PluginList-entry[data-id$=":inline-completer"]').click();
+  await page.waitForTimeout(1000);
+  await shot("settings");
+  await page.locator('input[id$="_codegen-lsp_enabled"]').setChecked(isOn);
+  await page.waitForTimeout(1000);
+  await page.locator(".lm-DockPanel-tabBar .lm-TabBar-tabLabel", { hasText: name }).click();
+}
+
+/** An order, and a suggestion after it. */
+async function order() {
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("# the answer\n", { delay: 20 });
+  await ghost.first().waitFor();
+}
+
+async function said(start) {
+  await page.waitForFunction(
+    ([selector, start]) => [...document.querySelectorAll(selector)].map((each) => each.innerText).join("").trim().startsWith(start),
+    [GHOST, start],
+  );
+}
+
+/** What is shown in grey. */
+async function text() {
+  return (await ghost.allInnerTexts()).join("");
+}
 
 async function open(name) {
   await page.goto(`${config.url}/lab/tree/${name}?token=${config.token}&reset`);
-  await page.locator(".jp-mod-current .jp-Document, .jp-Document:visible").first().waitFor();
-}
-
-function cell(number) {
-  return page.locator(".jp-Notebook .jp-Cell .cm-content").nth(number);
-}
-
-async function shown() {
-  await ghost.first().waitFor();
+  await page.locator(".jp-Document:visible").first().waitFor();
 }
 
 async function gone() {

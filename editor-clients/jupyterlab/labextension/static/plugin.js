@@ -1,174 +1,123 @@
 // Ghost text of codegen-lsp in JupyterLab: trigger, show, accept. What is offered, and where, is the server's business.
-import { Books } from "./books.js";
-import { bookOf, cursorOf, isPage, uriOf } from "./pages.js";
-import { Server } from "./server.js";
-import { firstLine, ghost, word } from "./text.js";
+import { apply } from "./pages.js";
+import { Provider } from "./provider.js";
+import { firstLine, word } from "./text.js";
 
-const ID = "codegen-lsp";
-const INVOKED = 1;
-const AUTOMATIC = 2;
-const LEVELS = { 1: "error", 2: "warning", 3: "info" };
+const NAME = "codegen-lsp";
+const ERROR = 1;
 const WARNING = 2;
-const SCHEMA = {
-  properties: {
-    server: {
-      title: "Settings of the server",
-      description: 'For example {"max_tokens": 64, "disabled_languages": ["r"]}; codegen-lsp documents them all.',
-      type: "object",
-      additionalProperties: true,
-    },
-  },
-  default: { enabled: true, autoFillInMiddle: true, timeout: 120_000, server: {} },
-};
+const INFO = 3;
+const LEVELS = { [ERROR]: "error", [WARNING]: "warning", [INFO]: "info" };
+const SHOWN_MS = 10_000;
+const GHOST = ".jp-mod-inline-completer-active";
+const EDITORS = [".jp-CodeCell .jp-InputArea-editor", ".jp-FileEditor"];
 
 /** The plugin, given the token of JupyterLab's manager of completions. */
 export function pluginFor(ICompletionProviderManager) {
   return {
-    id: `${ID}:plugin`,
+    id: `${NAME}:plugin`,
     description: "Ghost text of codegen-lsp.",
     autoStart: true,
     requires: [ICompletionProviderManager],
     activate(app, manager) {
-      const provider = new Provider(app, manager);
+      const say = (message, type = WARNING) => notify(app, message, type);
+      const accept = new Accept();
+      const provider = new Provider(app, manager, say, (texts) => accept.begin(texts));
       manager.registerInlineProvider(provider);
-      provider.addCommands();
       app.shell.currentChanged?.connect((_, { newValue }) => provider.watch(newValue));
+      addParts(app, provider, accept);
+      addAction(app, provider, say);
     },
   };
 }
 
-/** JupyterLab's IInlineCompletionProvider. */
-class Provider {
-  identifier = ID;
-  name = ID;
-  schema = SCHEMA;
-  #settings = SCHEMA.default;
-  #watched = new WeakSet();
-  /** Whether it is us who invoke, for a line that is still blank, where JupyterLab does not ask by itself. */
-  #isUnasked = false;
-  /** What is offered at the cursor, and which of it is shown. */
-  #offered = [];
+/** What is offered at the cursor, and which of it is shown: JupyterLab does not say. */
+class Accept {
+  #texts = [];
   #shown = 0;
 
-  constructor(app, manager) {
-    this.app = app;
-    this.manager = manager;
-    this.root = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}").rootUri ?? "";
-    this.server = new Server({
-      open: () => socket(app.serviceManager.serverSettings),
-      initialize: () => initialize(this.root, this.#settings.server),
-      onReady: () => this.books.forget(),
-      onProblem: (message, type) => this.#say(message, type),
-    });
-    this.books = new Books((method, params) => this.server.notify(method, params));
-  }
-
-  /** JupyterLab's settings of this provider, at the start and whenever they change. */
-  configure(settings) {
-    const isOther = JSON.stringify(settings.server) !== JSON.stringify(this.#settings.server);
-    this.#settings = settings;
-    if (!settings.enabled) {
-      this.server.close();
-    } else if (isOther && this.server.isReady) {
-      this.server.notify("workspace/didChangeConfiguration", { settings: settings.server });
-    }
-    this.watch(this.app.shell.currentWidget);
-  }
-
-  /** @param {any} context IInlineCompletionContext */
-  async fetch(_, { widget, triggerKind }) {
-    const isInvoked = triggerKind === 0 && !this.#isUnasked;
-    this.watch(widget);
-    this.#offered = [];
-    await this.server.ready();
-    const cursor = isPage(widget) && cursorOf(widget, this.root);
-    if (!cursor) {
-      return { items: [] };
-    }
-    this.books.update(bookOf(widget, this.root));
-    const { uri, position, text } = cursor;
-    const context = { triggerKind: isInvoked ? INVOKED : AUTOMATIC };
-    const reply = await this.server.request("textDocument/inlineCompletion", { textDocument: { uri }, position, context });
-    const texts = (reply?.items ?? []).map((item) => ghost(item, text, position.character)).filter(Boolean);
-    this.#offered = texts;
+  begin(texts) {
+    this.#texts = texts;
     this.#shown = 0;
-    return { items: texts.map((insertText) => ({ insertText })) };
   }
 
-  /** Tell the server of a page from now on. */
-  watch(widget) {
-    if (!this.#settings.enabled || !isPage(widget)) {
-      return;
-    }
-    this.#tell(widget);
-    if (!this.#watched.has(widget)) {
-      this.#watched.add(widget);
-      widget.context.model.contentChanged.connect(() => this.#changed(widget));
-      widget.disposed.connect(() => this.books.close(uriOf(widget, this.root)));
-    }
+  cycle(step) {
+    const count = this.#texts.length || 1;
+    this.#shown = (this.#shown + step + count) % count;
   }
 
-  addCommands() {
-    const { commands } = this.app;
-    commands.addCommand(`${ID}:accept-word`, { label: "Accept a word of the suggestion", execute: () => this.#take(word) });
-    commands.addCommand(`${ID}:accept-line`, { label: "Accept a line of the suggestion", execute: () => this.#take(firstLine) });
-    commands.addKeyBinding({ command: `${ID}:accept-word`, keys: ["Accel ArrowRight"], selector: ".jp-mod-inline-completer-active" });
-    commands.addKeyBinding({ command: `${ID}:accept-line`, keys: ["Accel Alt ArrowRight"], selector: ".jp-mod-inline-completer-active" });
-    commands.commandExecuted.connect((_, { id }) => {
-      const step = { "inline-completer:next": 1, "inline-completer:previous": this.#offered.length - 1 }[id] ?? 0;
-      this.#shown = (this.#shown + step) % (this.#offered.length || 1);
-    });
-  }
-
-  /** Type a part of what is shown: what is left of it stays. */
-  #take(part) {
-    const cursor = cursorOf(this.app.shell.currentWidget, this.root);
-    const text = this.#offered[this.#shown];
-    if (cursor && text) {
-      cursor.editor.replaceSelection(part(text));
-    }
-  }
-
-  #changed(widget) {
-    if (!this.#settings.enabled) {
-      return;
-    }
-    this.#tell(widget);
-    setTimeout(() => this.#askOnBlankLine(widget)); // The cursor is not yet where it will be.
-  }
-
-  #tell(widget) {
-    this.server
-      .ready()
-      .then(() => !widget.isDisposed && this.books.update(bookOf(widget, this.root)))
-      .catch(() => {}); // The user has been told.
-  }
-
-  #askOnBlankLine(widget) {
-    const cursor = !widget.isDisposed && cursorOf(widget, this.root);
-    if (cursor && cursor.editor.hasFocus() && !cursor.text.slice(0, cursor.position.character).trim()) {
-      this.#isUnasked = true;
-      this.manager.inline?.invoke(widget.id);
-      this.#isUnasked = false;
-    }
-  }
-
-  #say(message, type = WARNING) {
-    const options = { autoClose: 10_000 };
-    this.app.commands.execute("apputils:notify", { message: `${ID}: ${message}`, type: LEVELS[type] ?? "info", options });
+  /** A part of what is shown; the rest of it stays. */
+  take(part) {
+    const shown = this.#texts[this.#shown] ?? "";
+    const taken = part(shown);
+    const left = this.#texts.filter((text) => text.startsWith(taken));
+    this.#shown = Math.max(0, left.indexOf(shown));
+    this.#texts = left.map((text) => text.slice(taken.length));
+    return taken;
   }
 }
 
-function socket({ WebSocket, wsUrl, token, appendToken }) {
-  const query = appendToken && token ? `?token=${encodeURIComponent(token)}` : "";
-  return new WebSocket(`${wsUrl.replace(/\/$/u, "")}/codegen-lsp/ws${query}`);
-}
-
-function initialize(rootUri, initializationOptions) {
-  const capabilities = {
-    general: { positionEncodings: ["utf-16"] },
-    textDocument: { inlineCompletion: {} },
-    notebookDocument: { synchronization: {} },
+/** Accepting a word or a line: JupyterLab takes it for typing, and goes on showing the rest. */
+function addParts({ commands, shell }, provider, accept) {
+  const add = (name, label, keys, part) => {
+    const command = `${NAME}:accept-${name}`;
+    const execute = async () => type((await provider.at(shell.currentWidget))?.editor.editor, accept.take(part));
+    commands.addCommand(command, { label, execute });
+    commands.addKeyBinding({ command, keys, selector: GHOST });
   };
-  return { processId: null, clientInfo: { name: "JupyterLab" }, rootUri: rootUri || null, initializationOptions, capabilities };
+  add("word", "Accept a word of the suggestion", ["Accel ArrowRight"], word);
+  add("line", "Accept a line of the suggestion", ["Accel Alt ArrowRight"], firstLine);
+  document.addEventListener("keydown", (event) => takeFirst(commands, event), true);
+  const steps = { "inline-completer:next": 1, "inline-completer:previous": -1 };
+  commands.commandExecuted.connect((_, { id }) => accept.cycle(steps[id] ?? 0));
+}
+
+/** By CodeMirror itself, so that text and cursor change at once: JupyterLab's own method moves the cursor afterwards. */
+function type(view, text) {
+  view?.dispatch(view.state.replaceSelection(text));
+}
+
+/** The editor would move the cursor by these keys, before JupyterLab looks whose they are. */
+function takeFirst(commands, event) {
+  const stroke = commands.constructor.keystrokeForKeydownEvent(event);
+  const isOurs = ({ command, keys }) => command.startsWith(`${NAME}:accept`) && keys[0] === stroke;
+  if (event.target instanceof Element && event.target.closest(GHOST) && commands.keyBindings.some(isOurs)) {
+    commands.processKeydownEvent(event);
+  }
+}
+
+/** The server's code action where the cursor is, in the menu of the right mouse button. */
+function addAction({ commands, contextMenu, shell }, provider, say) {
+  const command = `${NAME}:write`;
+  commands.addCommand(command, {
+    label: "Write what the comment or docstring says",
+    execute: () => write(provider, shell.currentWidget, say).catch((error) => say(error.message)),
+  });
+  for (const selector of EDITORS) {
+    contextMenu.addItem({ command, selector, rank: 0 });
+  }
+}
+
+async function write(provider, widget, say) {
+  const cursor = await provider.at(widget);
+  if (!cursor) {
+    return;
+  }
+  const { editor, uri, position } = cursor;
+  const where = { textDocument: { uri }, range: { start: position, end: position }, context: { diagnostics: [] } };
+  const [action] = await provider.server.request("textDocument/codeAction", where);
+  const before = editor.model.sharedModel.getSource();
+  const { edit } = action ? await provider.server.request("codeAction/resolve", action) : {};
+  const edits = edit?.changes?.[uri];
+  if (!edits?.length) {
+    say("there is nothing to write here", INFO);
+  } else if (before === editor.model.sharedModel.getSource()) {
+    apply(editor, edits);
+    editor.focus();
+  }
+}
+
+function notify({ commands }, message, type) {
+  const options = { autoClose: SHOWN_MS };
+  commands.execute("apputils:notify", { message: `${NAME}: ${message}`, type: LEVELS[type] ?? "info", options });
 }

@@ -40,6 +40,15 @@ export function position(text, offset) {
 }
 
 /**
+ * @param {string} text
+ * @param {Position} position
+ */
+export function offset(text, { line, character }) {
+  const lines = text.split("\n");
+  return lines.slice(0, line).reduce((sum, { length }) => sum + length + 1, 0) + Math.min(character, lines[line]?.length ?? 0);
+}
+
+/**
  * What of an item is new at the cursor: all that JupyterLab can show, and put there. undefined when the item changes
  * other text, too.
  *
@@ -61,7 +70,7 @@ export function ghost({ insertText, range }, line, column) {
  * @param {string} text
  */
 export function word(text) {
-  return /^\s*(\w+|[^\w\s]+|$)/u.exec(text)?.[0] ?? text;
+  return /^\s*([\p{L}\p{N}_]+|[^\p{L}\p{N}_\s]+|$)/u.exec(text)?.[0] ?? text;
 }
 
 /**
