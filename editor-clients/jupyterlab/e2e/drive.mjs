@@ -103,6 +103,11 @@ const STEPS = {
     seen.message = (await message.first().innerText()).trim();
     await shot("message");
   },
+  async popup() {
+    await page.keyboard.type("impor", { delay: 150 });
+    await page.keyboard.press("Tab");
+    await page.waitForTimeout(QUIET_MS);
+  },
   async wait() {
     await page.waitForTimeout(QUIET_MS);
   },

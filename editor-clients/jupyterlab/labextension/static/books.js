@@ -37,6 +37,16 @@ export class Books {
     }
   }
 
+  /**
+   * The text of a file or a cell, as the server knows it; undefined when it does not.
+   *
+   * @param {string} uri
+   */
+  text(uri) {
+    const all = [...this.#known.values()].flatMap(({ cells, file }) => cells ?? [file]);
+    return all.find((each) => each.uri === uri)?.text;
+  }
+
   /** @param {string} uri */
   close(uri) {
     const known = this.#known.get(uri);

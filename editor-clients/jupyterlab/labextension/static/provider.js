@@ -40,6 +40,7 @@ export class Provider {
   /** Whether it is us who invoke, on a line that is still blank, where JupyterLab does not ask by itself. */
   #isUnasked = false;
   #newest = 0;
+  #timer;
 
   /**
    * @param {any} app
@@ -116,12 +117,18 @@ export class Provider {
     }
   }
 
+  /** Also the output of a cell that runs is a change; where nothing was written, nobody is asked. */
   #changed(widget) {
-    if (this.#settings.enabled && !widget.isDisposed) {
-      giveBackTab(widget);
-      this.#tell(widget);
-      setTimeout(() => this.#askOnBlankLine(widget)); // The cursor is not yet where it will be.
+    if (!this.#settings.enabled || widget.isDisposed) {
+      return;
     }
+    const cursor = cursorOf(widget, bookOf(widget, this.root));
+    if (cursor && this.books.text(cursor.uri) !== cursor.editor.model.sharedModel.getSource()) {
+      giveBackTab(cursor.editor);
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#askOnBlankLine(widget)); // The cursor is not yet where it will be.
+    }
+    this.#tell(widget);
   }
 
   #tell(widget) {
@@ -165,8 +172,8 @@ export class Provider {
 }
 
 /** JupyterLab goes on taking Tab for what it no longer shows; where it still shows something, it says so anew at once. */
-function giveBackTab({ node }) {
-  node.querySelector(`.${ACTIVE}`)?.classList.remove(ACTIVE);
+function giveBackTab({ host }) {
+  host.classList.remove(ACTIVE);
 }
 
 function socket({ WebSocket, wsUrl, token, appendToken }) {
