@@ -55,6 +55,10 @@ class Rig:
         folder = self.home / ".jupyter" / "lab" / "user-settings" / "@jupyterlab"
         write(folder / f"{plugin}.jupyterlab-settings", json.dumps(values))
 
+    def tell_server(self, settings: dict[str, Any]) -> None:
+        """Have these settings of the language server among the user's."""
+        self.settings("completer-extension/inline-completer", {"providers": {"codegen-lsp": {"server": settings}}})
+
     def cells(self) -> list[str]:
         """The notebook's, as saved."""
         saved = json.loads(self.notebook.read_text(encoding="utf-8"))

@@ -88,7 +88,7 @@ def test_in_a_notebook(rig: Rig) -> None:
 
 @pytest.mark.timeout(300)
 def test_in_a_file(rig: Rig) -> None:
-    rig.install_script(Script(answer=ANSWER))
+    rig.install_script(Script(answer=ANSWER, load_s=5.0))
     seen = rig.drive("file", "accept", "write", "differs")
     assert seen["ghost"] == "answer = 42"
     assert seen["isActive"] == 0, "Tab would be taken for a suggestion that is gone"
@@ -101,7 +101,9 @@ def test_in_a_file(rig: Rig) -> None:
 @pytest.mark.timeout(300)
 def test_the_next_and_the_previous(rig: Rig) -> None:
     rig.install_script(Script(answer=ANSWER, others=["answer = 43\n", "answer = 44\n"]))
+    rig.tell_server({"trigger": "invoked"})
     seen = rig.drive("notebook", "cycle")
+    assert seen["unasked"] == 0, "the server has not heard of its settings"
     assert seen["choices"] == ["answer = 42", "answer = 43", "answer = 44", "answer = 43"]
     assert rig.cells()[1] == "# the answer\nanswer = 43"
 

@@ -50,7 +50,9 @@ const STEPS = {
     await save();
   },
   async cycle() {
-    await order();
+    await page.keyboard.type("# the answer\n", { delay: 20 });
+    await page.waitForTimeout(QUIET_MS);
+    seen.unasked = await ghost.count();
     await page.keyboard.press("Alt+\\");
     await page.locator(".jp-InlineCompleter", { hasText: "1/3" }).waitFor({ state: "attached" });
     seen.choices = [await text()];
@@ -103,10 +105,14 @@ const STEPS = {
     seen.message = (await message.first().innerText()).trim();
     await shot("message");
   },
-  async popup() {
-    await page.keyboard.type("impor", { delay: 150 });
-    await page.keyboard.press("Tab");
+  async picture() {
+    await page.setViewportSize({ width: 900, height: 300 });
+    await page.keyboard.press("Control+B");
+    await page.keyboard.type("# print each name and price\n", { delay: 20 });
+    await ghost.first().waitFor();
     await page.waitForTimeout(QUIET_MS);
+    seen.ghost = await text();
+    await shot("picture");
   },
   async wait() {
     await page.waitForTimeout(QUIET_MS);

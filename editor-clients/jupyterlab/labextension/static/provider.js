@@ -8,6 +8,8 @@ const INVOKED = 1;
 const AUTOMATIC = 2;
 const BY_JUPYTERLAB_INVOKED = 0;
 const ACTIVE = "jp-mod-inline-completer-active";
+const STATUS = { command: "codegen.status", arguments: [] };
+const POLL_MS = 1000;
 const PATIENCE_MS = 120_000;
 const CAPABILITIES = {
   general: { positionEncodings: ["utf-16"] },
@@ -41,6 +43,8 @@ export class Provider {
   #isUnasked = false;
   #newest = 0;
   #timer;
+  #isWaiting = false;
+  #isLoaded = false;
 
   /**
    * @param {any} app
@@ -56,7 +60,7 @@ export class Provider {
     this.server = new Server({
       open: () => socket(app.serviceManager.serverSettings),
       initialize: () => this.#initialize(),
-      onReady: () => this.books.forget(),
+      onReady: () => this.#begin(),
       onProblem: say,
     });
     this.books = new Books((method, params) => this.server.notify(method, params));
@@ -91,6 +95,9 @@ export class Provider {
     const texts = (reply?.items ?? []).map((item) => ghost(item, line, position.character)).filter(Boolean);
     if (number === this.#newest) {
       this.offer(texts);
+    }
+    if (!texts.length) {
+      this.#askWhenLoaded(widget);
     }
     return { items: texts.map((insertText) => ({ insertText })) };
   }
@@ -153,11 +160,47 @@ export class Provider {
 
   #askOnBlankLine(widget) {
     const cursor = !widget.isDisposed && cursorOf(widget, bookOf(widget, this.root));
-    if (cursor && cursor.editor.hasFocus() && !cursor.line.slice(0, cursor.position.character).trim()) {
+    if (cursor && !cursor.line.slice(0, cursor.position.character).trim()) {
+      this.#ask(widget, cursor);
+    }
+  }
+
+  /** Who got nothing because the model was not there yet would wait for it until they type on. */
+  async #askWhenLoaded(widget) {
+    if (this.#isLoaded || this.#isWaiting) {
+      return;
+    }
+    this.#isWaiting = true;
+    const state = async () => (await this.server.request("workspace/executeCommand", STATUS)).state;
+    try {
+      const first = await state();
+      let now = first;
+      while (now === "idle" || now === "loading") {
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        now = await state();
+      }
+      this.#isLoaded = now === "ready";
+      if (this.#isLoaded && first !== now) {
+        this.#ask(widget, cursorOf(widget, bookOf(widget, this.root)));
+      }
+    } catch {
+      // The server has ended: the next one has a model to load, too.
+    } finally {
+      this.#isWaiting = false;
+    }
+  }
+
+  #ask(widget, cursor) {
+    if (cursor?.editor.hasFocus()) {
       this.#isUnasked = true;
       this.manager.inline?.invoke(widget.id);
       this.#isUnasked = false;
     }
+  }
+
+  #begin() {
+    this.#isLoaded = false;
+    this.books.forget();
   }
 
   #initialize() {
