@@ -74,14 +74,15 @@ def rig(installed: str, tmp_path: Path, record_property: pytest.RecordProperty) 
 @pytest.mark.timeout(300)
 def test_in_a_notebook(rig: Rig) -> None:
     rig.install_script(Script(answer=ANSWER))
-    seen = rig.drive("notebook", "accept", "off")
+    seen = rig.drive("notebook", "accept", "off", "run")
     assert seen["ghost"] == "answer = 42"
     assert seen["ghostsWhileOff"] == 0
+    assert (seen["cells"], seen["ghostsAfterRun"]) == (3, 0), "a cell that is run asks for nothing"
     assert seen["errors"] == []
     told = next(prompt for prompt in rig.prompts() if "# the answer" in prompt)
     assert SHAPE in told, "the cell above was not shown"
     assert told.index(SHAPE) < told.index("# the answer")
-    first, second = rig.cells()
+    first, second, *_ = rig.cells()
     assert first == SHAPE
     assert second.startswith("# the answer\nanswer = 42")
 
@@ -102,7 +103,8 @@ def test_in_a_file(rig: Rig) -> None:
 def test_the_next_and_the_previous(rig: Rig) -> None:
     rig.install_script(Script(answer=ANSWER, others=["answer = 43\n", "answer = 44\n"]))
     rig.tell_server({"trigger": "invoked"})
-    seen = rig.drive("notebook", "cycle")
+    seen = rig.drive("notebook", "cycle", "leave")
+    assert not seen["isRunning"], "its window is gone"
     assert seen["unasked"] == 0, "the server has not heard of its settings"
     assert seen["choices"] == ["answer = 42", "answer = 43", "answer = 44", "answer = 43"]
     assert rig.cells()[1] == "# the answer\nanswer = 43"

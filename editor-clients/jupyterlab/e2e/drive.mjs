@@ -64,6 +64,23 @@ const STEPS = {
     await gone();
     await save();
   },
+  async run() {
+    await page.keyboard.press("Control+End");
+    await page.keyboard.type("\nprint('done')");
+    await page.keyboard.press("Shift+Enter");
+    await page.locator(".jp-OutputArea-output", { hasText: "done" }).waitFor();
+    await page.waitForTimeout(QUIET_MS);
+    await shot("run");
+    seen.ghostsAfterRun = await ghost.count();
+    seen.cells = await page.locator(".jp-Notebook .jp-Cell").count();
+  },
+  async leave() {
+    await page.goto("about:blank");
+    for (const end = Date.now() + PATIENCE_MS; isRunning() && Date.now() < end; ) {
+      await page.waitForTimeout(100);
+    }
+    seen.isRunning = isRunning();
+  },
   async differs() {
     await order();
     await page.keyboard.type('x = "no');
@@ -136,6 +153,15 @@ async function setting(isOn) {
   await page.locator('input[id$="_codegen-lsp_enabled"]').setChecked(isOn);
   await page.waitForTimeout(1000);
   await page.locator(".lm-DockPanel-tabBar .lm-TabBar-tabLabel", { hasText: name }).click();
+}
+
+/** Whether the language server is. */
+function isRunning() {
+  try {
+    return process.kill(Number(readFileSync(config.pid, "utf8")), 0);
+  } catch {
+    return false;
+  }
 }
 
 /** An order, and a suggestion after it. */

@@ -8,6 +8,7 @@ const INVOKED = 1;
 const AUTOMATIC = 2;
 const BY_JUPYTERLAB_INVOKED = 0;
 const ACTIVE = "jp-mod-inline-completer-active";
+const GHOST = ".jp-GhostText:not(.jp-GhostText-letterSpacer, .jp-GhostText-lineSpacer)";
 const STATUS = { command: "codegen.status", arguments: [] };
 const POLL_MS = 1000;
 const PATIENCE_MS = 120_000;
@@ -97,7 +98,7 @@ export class Provider {
       this.offer(texts);
     }
     if (!texts.length) {
-      this.#askWhenLoaded(widget);
+      this.#askWhenLoaded(widget, uri);
     }
     return { items: texts.map((insertText) => ({ insertText })) };
   }
@@ -124,18 +125,25 @@ export class Provider {
     }
   }
 
-  /** Also the output of a cell that runs is a change; where nothing was written, nobody is asked. */
+  /** Also a new cell is a change, and the output of one that runs; where nothing was written, nobody is asked. */
   #changed(widget) {
     if (!this.#settings.enabled || widget.isDisposed) {
       return;
     }
     const cursor = cursorOf(widget, bookOf(widget, this.root));
-    if (cursor && this.books.text(cursor.uri) !== cursor.editor.model.sharedModel.getSource()) {
-      giveBackTab(cursor.editor);
+    const known = cursor && this.books.text(cursor.uri);
+    if (known !== undefined && known !== cursor.editor.model.sharedModel.getSource()) {
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#askOnBlankLine(widget)); // The cursor is not yet where it will be.
+      this.#timer = setTimeout(() => this.#settled(widget, cursor)); // The cursor is not yet where it will be.
     }
     this.#tell(widget);
+  }
+
+  #settled(widget, { editor, uri }) {
+    if (!editor.host.querySelector(GHOST)) {
+      editor.host.classList.remove(ACTIVE); // JupyterLab would go on taking Tab for what it no longer shows.
+    }
+    this.#ask(widget, uri, isBlank);
   }
 
   #tell(widget) {
@@ -158,15 +166,8 @@ export class Provider {
     }
   }
 
-  #askOnBlankLine(widget) {
-    const cursor = !widget.isDisposed && cursorOf(widget, bookOf(widget, this.root));
-    if (cursor && !cursor.line.slice(0, cursor.position.character).trim()) {
-      this.#ask(widget, cursor);
-    }
-  }
-
   /** Who got nothing because the model was not there yet would wait for it until they type on. */
-  async #askWhenLoaded(widget) {
+  async #askWhenLoaded(widget, uri) {
     if (this.#isLoaded || this.#isWaiting) {
       return;
     }
@@ -181,7 +182,7 @@ export class Provider {
       }
       this.#isLoaded = now === "ready";
       if (this.#isLoaded && first !== now) {
-        this.#ask(widget, cursorOf(widget, bookOf(widget, this.root)));
+        this.#ask(widget, uri);
       }
     } catch {
       // The server has ended: the next one has a model to load, too.
@@ -190,8 +191,10 @@ export class Provider {
     }
   }
 
-  #ask(widget, cursor) {
-    if (cursor?.editor.hasFocus()) {
+  /** Have JupyterLab ask, where the cursor is still in that document. */
+  #ask(widget, uri, isWanted = () => true) {
+    const cursor = widget.isDisposed ? undefined : cursorOf(widget, bookOf(widget, this.root));
+    if (cursor?.uri === uri && cursor.editor.hasFocus() && isWanted(cursor)) {
       this.#isUnasked = true;
       this.manager.inline?.invoke(widget.id);
       this.#isUnasked = false;
@@ -214,9 +217,8 @@ export class Provider {
   }
 }
 
-/** JupyterLab goes on taking Tab for what it no longer shows; where it still shows something, it says so anew at once. */
-function giveBackTab({ host }) {
-  host.classList.remove(ACTIVE);
+function isBlank({ line, position }) {
+  return !line.slice(0, position.character).trim();
 }
 
 function socket({ WebSocket, wsUrl, token, appendToken }) {
