@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -81,29 +83,38 @@ class Rig:
         lines = self.log.read_text(encoding="utf-8").splitlines()
         return [json.loads(line.removeprefix("prompt ")) for line in lines if line.startswith("prompt ")]
 
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[tuple[str, str]]:
+        """JupyterLab while it runs: its URL and its token."""
+        token, log = secrets.token_hex(16), self.home / "jupyter.log"
+        with running(
+            [str(PYTHON), "-m", "jupyterlab", *QUIET, f"--ServerApp.root_dir={self.work}"], self.env(token), log
+        ):
+            yield address(self.home, log), token
+
+    def env(self, token: str) -> dict[str, str]:
+        """Of everything that runs."""
+        path = f"{PYTHON.parent}:{os.defpath}"
+        return {"HOME": str(self.home), "TMPDIR": str(self.home), "PATH": path, "JUPYTER_TOKEN": token}
+
     def drive(self, *steps: str, shots: str | None = None) -> dict[str, Any]:
         """Do these steps of drive.mjs; what was seen."""
-        token = secrets.token_hex(16)
-        env = {
-            "HOME": str(self.home),
-            "PATH": f"{PYTHON.parent}:{os.defpath}",
-            "JUPYTER_TOKEN": token,
-            "TMPDIR": str(self.home),
-        }
-        log = self.home / "jupyter.log"
-        with running([str(PYTHON), "-m", "jupyterlab", *QUIET, f"--ServerApp.root_dir={self.work}"], env, log):
+        with self.serving() as (url, token):
             config = {
                 "modules": str(MODULES),
                 "chromium": needed("chromium", "chromium-browser", "google-chrome"),
-                "url": address(self.home, log),
+                "url": url,
                 "token": token,
                 "pid": str(self.pid),
                 "shots": shots or os.environ.get("CODEGEN_LSP_SHOTS"),
                 "steps": steps,
             }
-            driver = [needed("node"), str(E2E / "drive.mjs"), json.dumps(config)]
-            done = subprocess.run(driver, check=False, env=env, timeout=DRIVE_S, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-3000:] + log.read_text(encoding="utf-8")[-3000:]
+            command = [needed("node"), str(E2E / "drive.mjs"), json.dumps(config)]
+            done = subprocess.run(
+                command, check=False, env=self.env(token), timeout=DRIVE_S, capture_output=True, text=True
+            )
+        log = (self.home / "jupyter.log").read_text(encoding="utf-8")
+        assert done.returncode == 0, done.stderr[-3000:] + log[-3000:]
         return dict(json.loads(done.stdout))
 
 

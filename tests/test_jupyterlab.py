@@ -9,6 +9,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import aiohttp
 import pytest
 from jupyterlab_rig import FOLDER, SHAPE, Rig, install_extension, skip_unless_set_up, version
 from scripted_server import Script
@@ -90,7 +91,7 @@ def test_in_a_notebook(rig: Rig) -> None:
 @pytest.mark.timeout(300)
 def test_in_a_file(rig: Rig) -> None:
     rig.install_script(Script(answer=ANSWER, load_s=5.0))
-    seen = rig.drive("file", "accept", "write", "differs")
+    seen = rig.drive("file", "accept", "write", "dismiss", "differs")
     assert seen["ghost"] == "answer = 42"
     assert seen["isActive"] == 0, "Tab would be taken for a suggestion that is gone"
     assert seen["errors"] == []
@@ -131,3 +132,25 @@ def test_without_a_server_the_user_is_told(rig: Rig) -> None:
     (rig.home / "start").unlink()
     seen = rig.drive("notebook", "message")
     assert seen["message"] == "codegen-lsp: the server could not be started: No such file or directory"
+
+
+@pytest.mark.timeout(300)
+async def test_a_server_is_started_for_nobody_else(rig: Rig) -> None:
+    """Neither without the token, nor for another page in the browser that has Jupyter's cookie."""
+    rig.install_script(Script(answer=ANSWER))
+    with rig.serving() as (url, token):
+        place = f"{url.replace('http:', 'ws:')}/codegen-lsp/ws"
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+            await refuses(browser, place, url)
+            await browser.get(f"{url}/lab?token={token}")
+            await refuses(browser, place, "http://127.0.0.2")
+            assert not rig.pid.exists()
+            async with browser.ws_connect(place, origin=url) as socket:
+                await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}})
+                assert (await socket.receive_json(timeout=20))["result"]["serverInfo"]["name"] == "codegen-lsp"
+
+
+async def refuses(browser: aiohttp.ClientSession, place: str, origin: str) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await browser.ws_connect(place, origin=origin)
+    assert refused.value.status == 403

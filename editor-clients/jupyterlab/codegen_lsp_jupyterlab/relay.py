@@ -40,16 +40,19 @@ class CodegenLsp(Configurable):
         if self.command:
             return list(self.command)
         if importlib.util.find_spec("codegen_lsp"):
-            return [sys.executable, "-m", "codegen_lsp", "serve"]
+            return [sys.executable, "-P", "-m", "codegen_lsp", "serve"]
         program = shutil.which("codegen-lsp")
         return [program, "serve"] if program else []
 
 
 class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[misc]
-    """`codegen-lsp/ws`: JupyterLab's token, its check of the origin, and its right to execute."""
+    """`codegen-lsp/ws`: JupyterLab's token, its check of the origin, and its right to execute.
 
-    def initialize(self, command: list[str], folder: str) -> None:
-        self.command, self.folder = command, folder
+    The server runs outside of the folder that Jupyter serves: nothing that lies there is imported.
+    """
+
+    def initialize(self, command: list[str]) -> None:
+        self.command = command
         self.process: Process | None = None
         self.reading: asyncio.Task[None] | None = None
 
@@ -66,7 +69,7 @@ class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[m
             self.close(FAILED, "the server is not installed where Jupyter runs: pip install codegen-lsp")
             return
         try:
-            process = await asyncio.create_subprocess_exec(*self.command, cwd=self.folder, stdin=PIPE, stdout=PIPE)
+            process = await asyncio.create_subprocess_exec(*self.command, cwd=Path.home(), stdin=PIPE, stdout=PIPE)
         except OSError as error:
             self.close(FAILED, f"the server could not be started: {error.strerror}")
             return
@@ -123,7 +126,6 @@ async def leave(process: Process) -> None:
 def add_to(app: Any) -> None:
     """Serve the socket."""
     command = CodegenLsp(config=app.config).found()
-    folder = Path(getattr(app.contents_manager, "root_dir", "")).expanduser()
     route = url_path_join(app.web_app.settings["base_url"], "codegen-lsp", "ws")
-    app.web_app.add_handlers(".*", [(route, Relay, {"command": command, "folder": str(folder)})])
+    app.web_app.add_handlers(".*", [(route, Relay, {"command": command})])
     app.log.info("codegen-lsp: %s", " ".join(command) or "not installed")

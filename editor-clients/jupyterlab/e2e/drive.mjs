@@ -24,7 +24,7 @@ page.on("console", (message) => /codegen/iu.test(message.text()) && message.type
 const STEPS = {
   async notebook() {
     await open("nb.ipynb");
-    await page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor();
+    await page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor({ state: "attached" });
     await second();
   },
   async file() {
@@ -80,6 +80,12 @@ const STEPS = {
       await page.waitForTimeout(100);
     }
     seen.isRunning = isRunning();
+  },
+  async dismiss() {
+    await order();
+    await page.keyboard.press("Escape");
+    await gone();
+    await page.keyboard.type("pass\n");
   },
   async differs() {
     await order();

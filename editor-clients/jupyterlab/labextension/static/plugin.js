@@ -26,6 +26,7 @@ export function pluginFor(ICompletionProviderManager) {
       manager.registerInlineProvider(provider);
       app.shell.currentChanged?.connect((_, { newValue }) => provider.watch(newValue));
       addParts(app, provider, accept);
+      addDismiss(app, provider);
       addAction(app, provider, say);
     },
   };
@@ -72,6 +73,18 @@ function addParts({ commands, shell }, provider, accept) {
   commands.commandExecuted.connect((_, { id }) => accept.cycle(steps[id] ?? 0));
 }
 
+/** In a notebook, Escape leaves the cell, and with it the suggestion; elsewhere JupyterLab has no key for it. */
+function addDismiss({ commands, shell }, provider) {
+  const command = `${NAME}:dismiss`;
+  const execute = async () => {
+    const { editor } = (await provider.at(shell.currentWidget)) ?? {};
+    editor?.blur();
+    editor?.focus();
+  };
+  commands.addCommand(command, { label: "Dismiss the suggestion", execute });
+  commands.addKeyBinding({ command, keys: ["Escape"], selector: `.jp-FileEditor ${GHOST}` });
+}
+
 /** By CodeMirror itself, so that text and cursor change at once: JupyterLab's own method moves the cursor afterwards. */
 function type(view, text) {
   view?.dispatch(view.state.replaceSelection(text));
@@ -80,7 +93,7 @@ function type(view, text) {
 /** The editor would move the cursor by these keys, before JupyterLab looks whose they are. */
 function takeFirst(commands, event) {
   const stroke = commands.constructor.keystrokeForKeydownEvent(event);
-  const isOurs = ({ command, keys }) => command.startsWith(`${NAME}:accept`) && keys[0] === stroke;
+  const isOurs = ({ command, keys }) => command.startsWith(NAME) && keys[0] === stroke;
   if (event.target instanceof Element && event.target.closest(GHOST) && commands.keyBindings.some(isOurs)) {
     commands.processKeydownEvent(event);
   }
