@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -16,14 +17,14 @@ from typing import Any
 
 import pytest
 from scripted_server import Script
-from vscode_rig import needed, running, write
+from vscode_rig import needed, write
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "editor-clients" / "jupyterlab"
 E2E = FOLDER / "e2e"
 MODULES = E2E / "node_modules"
 PYTHON = E2E / ".venv" / "bin" / "python"
-START_S, DRIVE_S = 60, 240
+START_S, DRIVE_S, STOP_S = 60, 240, 30
 QUIET = ["--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]
 SHAPE = "def area(radius):\n    return 3.14 * radius**2"
 
@@ -116,6 +117,22 @@ class Rig:
         log = (self.home / "jupyter.log").read_text(encoding="utf-8")
         assert done.returncode == 0, done.stderr[-3000:] + log[-3000:]
         return dict(json.loads(done.stdout))
+
+
+@contextlib.contextmanager
+def running(command: list[str], env: dict[str, str], log: Path) -> Iterator[None]:
+    """Jupyter, which is given the time to end its kernels: they are in groups of their own."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def address(home: Path, log: Path) -> str:

@@ -16,14 +16,24 @@ from scripted_server import Script
 
 PACKAGE = json.loads((FOLDER / "labextension" / "package.json").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SCHEMAS = FOLDER / "labextension" / "schemas" / "codegen-lsp"
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in sorted((FOLDER / "labextension").rglob("*.js"))}
 NETWORK = re.compile(r"\bfetch\(.*http|XMLHttpRequest|sendBeacon|https?:|eval\(|innerHTML|telemetry", re.I)
-SOCKETS = {name for name, text in SOURCES.items() if "new WebSocket(" in text}
 ANSWER = "answer = 42\n"
 
 
-def test_both_halves_are_of_one_version() -> None:
-    assert PACKAGE["version"] == PROJECT["version"]
+def test_all_parts_are_of_one_version() -> None:
+    schema = json.loads((SCHEMAS / "package.json.orig").read_text(encoding="utf-8"))
+    assert PACKAGE["version"] == PROJECT["version"] == schema["version"]
+
+
+def test_keys_are_of_commands_that_exist() -> None:
+    rows = json.loads((SCHEMAS / "plugin.json").read_text(encoding="utf-8"))["jupyter.lab.shortcuts"]
+    names = {row["command"].removeprefix("codegen-lsp:accept-").removeprefix("codegen-lsp:") for row in rows}
+    assert names == {"word", "line", "dismiss"}
+    assert all(
+        f'add("{name}"' in SOURCES["plugin.js"] or f"`${{NAME}}:{name}`" in SOURCES["plugin.js"] for name in names
+    )
 
 
 def test_what_jupyterlab_loads_is_there() -> None:
@@ -38,7 +48,7 @@ def test_it_talks_to_nobody_but_the_server(name: str) -> None:
 
 
 def test_there_is_one_socket_and_it_is_ours() -> None:
-    assert SOCKETS == {"provider.js"}
+    assert [name for name, text in SOURCES.items() if "new WebSocket(" in text] == ["provider.js"]
     assert SOURCES["provider.js"].count("/codegen-lsp/ws") == 1
 
 

@@ -60,14 +60,12 @@ class Accept {
 
 /** Accepting a word or a line: JupyterLab takes it for typing, and goes on showing the rest. */
 function addParts({ commands, shell }, provider, accept) {
-  const add = (name, label, keys, part) => {
-    const command = `${NAME}:accept-${name}`;
+  const add = (name, label, part) => {
     const execute = async () => type((await provider.at(shell.currentWidget))?.editor.editor, accept.take(part));
-    commands.addCommand(command, { label, execute });
-    commands.addKeyBinding({ command, keys, selector: GHOST });
+    commands.addCommand(`${NAME}:accept-${name}`, { label, execute });
   };
-  add("word", "Accept a word of the suggestion", ["Accel ArrowRight"], word);
-  add("line", "Accept a line of the suggestion", ["Accel Alt ArrowRight"], firstLine);
+  add("word", "Accept a word of the suggestion", word);
+  add("line", "Accept a line of the suggestion", firstLine);
   document.addEventListener("keydown", (event) => takeFirst(commands, event), true);
   const steps = { "inline-completer:next": 1, "inline-completer:previous": -1 };
   commands.commandExecuted.connect((_, { id }) => accept.cycle(steps[id] ?? 0));
@@ -75,14 +73,12 @@ function addParts({ commands, shell }, provider, accept) {
 
 /** In a notebook, Escape leaves the cell, and with it the suggestion; elsewhere JupyterLab has no key for it. */
 function addDismiss({ commands, shell }, provider) {
-  const command = `${NAME}:dismiss`;
   const execute = async () => {
     const { editor } = (await provider.at(shell.currentWidget)) ?? {};
     editor?.blur();
     editor?.focus();
   };
-  commands.addCommand(command, { label: "Dismiss the suggestion", execute });
-  commands.addKeyBinding({ command, keys: ["Escape"], selector: `.jp-FileEditor ${GHOST}` });
+  commands.addCommand(`${NAME}:dismiss`, { label: "Dismiss the suggestion", execute });
 }
 
 /** By CodeMirror itself, so that text and cursor change at once: JupyterLab's own method moves the cursor afterwards. */
