@@ -116,7 +116,9 @@ class Rig:
             )
         log = (self.home / "jupyter.log").read_text(encoding="utf-8")
         assert done.returncode == 0, done.stderr[-3000:] + log[-3000:]
-        return dict(json.loads(done.stdout))
+        seen: dict[str, Any] = json.loads(done.stdout)
+        assert seen["hosts"] == ["127.0.0.1"]
+        return seen
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from jupyterlab_rig import FOLDER, SHAPE, Rig, install_extension, skip_unless_set_up, version
+from jupyterlab_rig import FOLDER, PYTHON, SHAPE, Rig, install_extension, skip_unless_set_up, version
 from scripted_server import Script
 
 PACKAGE = json.loads((FOLDER / "labextension" / "package.json").read_text(encoding="utf-8"))
@@ -80,6 +80,14 @@ def installed() -> str:
 def rig(installed: str, tmp_path: Path, record_property: pytest.RecordProperty) -> Rig:
     record_property("JupyterLab", installed)
     return Rig(tmp_path)
+
+
+def test_scripts_are_found_by_their_digest(installed: str) -> None:
+    """Jupyter has browsers keep them for a year."""
+    folder = PYTHON.parent.parent / "share" / "jupyter" / "labextensions" / "codegen-lsp"
+    load = json.loads((folder / "package.json").read_text(encoding="utf-8"))["jupyterlab"]["_build"]["load"]
+    assert re.fullmatch(r"static/[0-9a-f]{16}/remoteEntry\.js", load)
+    assert {path.name for path in (folder / load).parent.iterdir()} == set(SOURCES)
 
 
 @pytest.mark.timeout(300)

@@ -1,12 +1,8 @@
-"""JupyterLab's side of codegen-lsp: a language server for each window (relay.py), and the ghost text (labextension/)."""
+"""JupyterLab's side of codegen-lsp: a language server for each window (relay.py), and ghost text (labextension/)."""
 
 from __future__ import annotations
 
 from typing import Any
-
-
-def _jupyter_labextension_paths() -> list[dict[str, str]]:
-    return [{"src": "../labextension", "dest": "codegen-lsp"}]
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import shutil
 import sys
 from asyncio.subprocess import PIPE, Process
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +31,22 @@ FAILED = 1011
 
 
 class CodegenLsp(Configurable):
-    """What an administrator may say, in jupyter_server_config.py or on the command line."""
+    """What an administrator may say, in jupyter_server_config.json."""
 
-    command = List(Unicode(), help="How the language server is started; by default, what is installed.").tag(config=True)
+    command = List(Unicode(), help="How the language server is started.").tag(config=True)
 
     def found(self) -> list[str]:
         """The command: the one that was given, this environment's own, or the one on PATH; empty when there is none."""
         if self.command:
             return list(self.command)
-        if importlib.util.find_spec("codegen_lsp"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            metadata.distribution("codegen-lsp")
             return [sys.executable, "-P", "-m", "codegen_lsp", "serve"]
         program = shutil.which("codegen-lsp")
         return [program, "serve"] if program else []
 
 
-class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[misc]
+class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):
     """`codegen-lsp/ws`: JupyterLab's token, its check of the origin, and its right to execute.
 
     The server runs outside of the folder that Jupyter serves: nothing that lies there is imported.
@@ -63,7 +64,7 @@ class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[m
             raise web.HTTPError(403)
         await super().get(*args, **kwargs)
 
-    async def open(self, *args: str, **kwargs: str) -> None:  # type: ignore[override]
+    async def open(self, *args: str, **kwargs: str) -> None:
         super().open(*args, **kwargs)
         if not self.command:
             self.close(FAILED, "the server is not installed where Jupyter runs: pip install codegen-lsp")
@@ -76,7 +77,7 @@ class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[m
         self.process = process
         self.reading = asyncio.create_task(self.read(process))
 
-    async def on_message(self, message: str | bytes) -> None:  # type: ignore[override]
+    async def on_message(self, message: str | bytes) -> None:
         """One message of the editor. Waiting for it to be taken is what slows a flood of them down."""
         if self.process is None or self.process.stdin is None:
             return

@@ -10,15 +10,23 @@ const QUIET_MS = 2_000;
 const config = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(path.join(config.modules, "index.js"))("playwright-core");
 
-const browser = await chromium.launch({ executablePath: config.chromium, args: ["--no-sandbox", "--disable-gpu"] });
+const LOOPBACK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1";
+const args = ["--no-sandbox", "--disable-gpu", LOOPBACK];
+const browser = await chromium.launch({ executablePath: config.chromium, args });
 const page = await browser.newPage({ viewport: { width: 900, height: 520 } });
 page.setDefaultTimeout(PATIENCE_MS);
 /** JupyterLab leaves spacers behind for a while, so that a cell does not jump. */
-const GHOST = ".jp-GhostText:not(.jp-GhostText-letterSpacer, .jp-GhostText-lineSpacer)";
-const ghost = page.locator(GHOST);
+const ghost = page.locator(".jp-GhostText:not(.jp-GhostText-letterSpacer, .jp-GhostText-lineSpacer)");
 const seen = { errors: [] };
+const hosts = new Set();
+page.on("request", (request) => hosts.add(new URL(request.url()).hostname));
+page.on("websocket", (socket) => hosts.add(new URL(socket.url()).hostname));
 page.on("pageerror", (error) => seen.errors.push(error.message));
-page.on("console", (message) => /codegen/iu.test(message.text()) && message.type() === "error" && seen.errors.push(message.text()));
+page.on("console", (message) => {
+  if (message.type() === "error" && /codegen/iu.test(message.text())) {
+    seen.errors.push(message.text());
+  }
+});
 
 /** @type {Record<string, () => Promise<void>>} */
 const STEPS = {
@@ -178,10 +186,9 @@ async function order() {
 }
 
 async function said(start) {
-  await page.waitForFunction(
-    ([selector, start]) => [...document.querySelectorAll(selector)].map((each) => each.innerText).join("").trim().startsWith(start),
-    [GHOST, start],
-  );
+  while (!(await text()).trim().startsWith(start)) {
+    await page.waitForTimeout(20); // The test has a time limit.
+  }
 }
 
 /** What is shown in grey. */
@@ -215,6 +222,7 @@ try {
       throw new Error(`${step}: ${error.message}`);
     });
   }
+  seen.hosts = [...hosts].filter(Boolean); // Images in the page's own text have none.
   console.log(JSON.stringify(seen));
 } catch (error) {
   console.error(error.message);

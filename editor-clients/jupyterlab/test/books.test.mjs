@@ -52,7 +52,9 @@ class Reader {
       didClose.forEach((textDocument) => this.textDocument_didClose({ textDocument }));
       didOpen.forEach((textDocument) => this.textDocument_didOpen({ textDocument }));
     }
-    cells.textContent.forEach(({ document, changes }) => this.textDocument_didChange({ textDocument: document, contentChanges: changes }));
+    for (const { document, changes } of cells.textContent) {
+      this.textDocument_didChange({ textDocument: document, contentChanges: changes });
+    }
   }
 
   notebookDocument_didClose({ notebookDocument: { uri }, cellTextDocuments }) {
@@ -102,11 +104,13 @@ test("a notebook is always known as it is", () => {
 test("a file is opened, changed and closed", () => {
   const reader = new Reader();
   const books = new Books(reader.tell);
-  const file = (text) => ({ uri: "file:///w/a.py", file: { uri: "file:///w/a.py", languageId: "python", kind: 2, text } });
+  const uri = "file:///w/a.py";
+  const file = (text) => ({ uri, file: { uri, languageId: "python", kind: 2, text } });
   ["a\n", "a\nb", "a\nb", ""].forEach((text) => books.update(file(text)));
-  assert.equal(reader.documents.get("file:///w/a.py").text, "");
-  books.close("file:///w/a.py");
-  assert.deepEqual(reader.messages, ["didOpen", "didChange", "didChange", "didClose"].map((name) => `textDocument/${name}`));
+  assert.equal(reader.documents.get(uri).text, "");
+  books.close(uri);
+  const names = ["didOpen", "didChange", "didChange", "didClose"];
+  assert.deepEqual(reader.messages, names.map((name) => `textDocument/${name}`));
 });
 
 test("what has not changed is not told", () => {

@@ -3,7 +3,15 @@ import { kindOf } from "./books.js";
 import { offset } from "./text.js";
 
 /** Where CodeMirror's or Jupyter's name of a language is not LSP's. */
-const LANGUAGES = { "c++": "cpp", "c++src": "cpp", csrc: "c", rustsrc: "rust", sh: "shellscript", bash: "shellscript", ipython: "python" };
+const LANGUAGES = {
+  "c++": "cpp",
+  "c++src": "cpp",
+  bash: "shellscript",
+  csrc: "c",
+  ipython: "python",
+  rustsrc: "rust",
+  sh: "shellscript",
+};
 
 /**
  * The language id of a MIME type ("text/x-python") or of a kernel's language ("R").
@@ -74,8 +82,8 @@ export function apply(editor, edits) {
 }
 
 function cellOf(cell, notebook, language) {
-  const text = cell.sharedModel.getSource();
-  return { uri: cellUri(cell, notebook), kind: kindOf(cell.type), languageId: cell.type === "code" ? language : "markdown", text };
+  const languageId = cell.type === "code" ? language : "markdown";
+  return { uri: cellUri(cell, notebook), kind: kindOf(cell.type), languageId, text: cell.sharedModel.getSource() };
 }
 
 /** Its id alone would not do: a cell that becomes one of another kind keeps it. */

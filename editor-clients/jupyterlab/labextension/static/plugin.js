@@ -81,7 +81,7 @@ function addDismiss({ commands, shell }, provider) {
   commands.addCommand(`${NAME}:dismiss`, { label: "Dismiss the suggestion", execute });
 }
 
-/** By CodeMirror itself, so that text and cursor change at once: JupyterLab's own method moves the cursor afterwards. */
+/** By CodeMirror, so that text and cursor change at once: JupyterLab's own method moves the cursor afterwards. */
 function type(view, text) {
   view?.dispatch(view.state.replaceSelection(text));
 }

@@ -16,7 +16,10 @@ const CAPABILITIES = {
   general: { positionEncodings: ["utf-16"] },
   textDocument: {
     inlineCompletion: {},
-    codeAction: { codeActionLiteralSupport: { codeActionKind: { valueSet: ["refactor.rewrite"] } }, resolveSupport: { properties: ["edit"] } },
+    codeAction: {
+      codeActionLiteralSupport: { codeActionKind: { valueSet: ["refactor.rewrite"] } },
+      resolveSupport: { properties: ["edit"] },
+    },
   },
   notebookDocument: { synchronization: {} },
 };
@@ -92,7 +95,8 @@ export class Provider {
       return { items: [] };
     }
     const { uri, position, line } = cursor;
-    const reply = await this.server.request("textDocument/inlineCompletion", { textDocument: { uri }, position, context });
+    const place = { textDocument: { uri }, position };
+    const reply = await this.server.request("textDocument/inlineCompletion", { ...place, context });
     const texts = (reply?.items ?? []).map((item) => ghost(item, line, position.character)).filter(Boolean);
     if (number === this.#newest) {
       this.offer(texts);

@@ -15,8 +15,9 @@
       shared = scope;
     },
     async get() {
-      const [{ pluginFor }, completer] = await Promise.all([import(new URL("plugin.js", here)), core("@jupyterlab/completer")]);
-      const module = { __esModule: true, default: pluginFor(completer.ICompletionProviderManager) };
+      const { ICompletionProviderManager } = await core("@jupyterlab/completer");
+      const { pluginFor } = await import(new URL("plugin.js", here));
+      const module = { __esModule: true, default: pluginFor(ICompletionProviderManager) };
       return () => module;
     },
   };

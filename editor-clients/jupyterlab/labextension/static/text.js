@@ -45,7 +45,8 @@ export function position(text, offset) {
  */
 export function offset(text, { line, character }) {
   const lines = text.split("\n");
-  return lines.slice(0, line).reduce((sum, { length }) => sum + length + 1, 0) + Math.min(character, lines[line]?.length ?? 0);
+  const start = lines.slice(0, line).reduce((sum, { length }) => sum + length + 1, 0);
+  return start + Math.min(character, lines[line]?.length ?? 0);
 }
 
 /**
@@ -60,8 +61,8 @@ export function offset(text, { line, character }) {
 export function ghost({ insertText, range }, line, column) {
   const head = range ? line.slice(range.start.character, column) : "";
   const tail = range ? line.slice(column, range.end.character) : "";
-  const isKept = insertText.length >= head.length + tail.length && insertText.startsWith(head) && insertText.endsWith(tail);
-  return (isKept && insertText.slice(head.length, insertText.length - tail.length)) || undefined;
+  const text = insertText.slice(head.length, insertText.length - tail.length);
+  return (head + text + tail === insertText && text) || undefined;
 }
 
 /**
