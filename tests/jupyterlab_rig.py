@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from scripted_server import Script
-from vscode_rig import needed, write
+from vscode_rig import CHROMIUM, found, write
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "editor-clients" / "jupyterlab"
@@ -103,7 +103,7 @@ class Rig:
         with self.serving() as (url, token):
             config = {
                 "modules": str(MODULES),
-                "chromium": needed("chromium", "chromium-browser", "google-chrome"),
+                "chromium": needed(*CHROMIUM),
                 "url": url,
                 "token": token,
                 "pid": str(self.pid),
@@ -148,6 +148,14 @@ def address(home: Path, log: Path) -> str:
     raise AssertionError(log.read_text(encoding="utf-8"))
 
 
+def needed(*programs: str) -> str:
+    """The first of the programs that is there; the test is skipped when none is."""
+    program = found(*programs)
+    if program is None:
+        pytest.skip(f"{programs[0]} is not installed")
+    return program
+
+
 def skip_unless_set_up() -> None:
     """Skip the test, with what is missing and how it is had."""
     if not os.environ.get("CODEGEN_LSP_EDITORS"):
@@ -155,7 +163,7 @@ def skip_unless_set_up() -> None:
     if not PYTHON.exists() or not MODULES.exists():
         pytest.skip("JupyterLab is not installed: editor-clients/jupyterlab/e2e/setup.sh")
     needed("node")
-    needed("chromium", "chromium-browser", "google-chrome")
+    needed(*CHROMIUM)
 
 
 def install_extension() -> None:
