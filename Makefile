@@ -23,9 +23,11 @@ test: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
 
+EDITORS ?= vscode neovim emacs vim helix kate jupyterlab sublime api interop
+
 # The clients in the real editors that are here (editor-clients/README.md says how to get others); those that are absent are named and skipped.
 test-editors: $(READY)
-	@CODEGEN_LSP_EDITORS=1 $(BIN)/python -m pytest -rs tests/test_vscode.py tests/test_neovim.py tests/test_vim.py tests/test_interop.py tests/test_api.py
+	@CODEGEN_LSP_EDITORS=1 $(BIN)/python -m pytest -rs $(addprefix tests/test_,$(addsuffix .py,$(EDITORS)))
 
 # The demo recording and the pictures of VS Code's manual, which says what it needs (editor-clients/vscode/README.md).
 recording: $(READY)

@@ -280,7 +280,7 @@ def test_without_a_model_the_status_bar_says_why(rig: Rig) -> None:
 @pytest.mark.timeout(400)
 def test_without_a_server_the_user_is_told_what_to_do(rig: Rig) -> None:
     seen = rig.drive("look", "missing")
-    assert "pip install codegen-lsp" in seen["message"]
+    assert "pip install ." in seen["message"]
     assert not rig.canary.exists(), "the workspace brought a server along, and it was started"
 
 

@@ -64,7 +64,11 @@ def _checked(name: str, check: Callable[[], str]) -> dict[str, Any]:
     except CodegenError as error:
         return {"name": name, "ok": False, "detail": str(error)}
     except ImportError as error:  # PackageNotFoundError is one
-        return {"name": name, "ok": False, "detail": f"{error.name} is not installed; pip install codegen-lsp"}
+        return {
+            "name": name,
+            "ok": False,
+            "detail": f"{error.name} is not installed; pip install . in the clone of codegen-lsp",
+        }
 
 
 def _python() -> str:

@@ -67,7 +67,7 @@ class Relay(WebSocketMixin, WebSocketHandler, JupyterHandler):
     async def open(self, *args: str, **kwargs: str) -> None:
         super().open(*args, **kwargs)
         if not self.command:
-            self.close(FAILED, "the server is not installed where Jupyter runs: pip install codegen-lsp")
+            self.close(FAILED, "the server is not installed where Jupyter runs: pip install . in the clone of codegen-lsp")
             return
         try:
             process = await asyncio.create_subprocess_exec(*self.command, cwd=Path.home(), stdin=PIPE, stdout=PIPE)

@@ -15,7 +15,7 @@ end
 local function check_program()
   local cmd = require('codegen').options.cmd
   if vim.fn.executable(cmd[1]) == 0 then
-    return say('error', cmd[1] .. ' is not found', { 'pip install codegen-lsp', 'or give its full path: cmd in setup()' })
+    return say('error', cmd[1] .. ' is not found', { 'pip install . in the clone of codegen-lsp', 'or give its full path: cmd in setup()' })
   end
   say('ok', vim.fn.exepath(cmd[1]) .. ' is there')
 end

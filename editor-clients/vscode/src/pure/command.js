@@ -1,7 +1,7 @@
 // Which command starts the server. Plain JavaScript, checked by tsc, so that node runs its tests with nothing installed.
 import path from "node:path";
 
-export const INSTALL = 'Install it with "pip install codegen-lsp", or set its full path in the settings.';
+export const INSTALL = 'Install it with "pip install ." in the clone of codegen-lsp, or set its full path in the settings.';
 
 /**
  * @typedef {object} Place What is known of where a server could be.
