@@ -127,7 +127,13 @@ class Emacs:
         return "".join(re.findall(r"^-print(?:-nonl)? (.*)$", said, re.MULTILINE))
 
 
-def version(program: str, client: str) -> str:
+def version() -> str:
+    """All that is driven: "Emacs 28.2, eglot 1.9; Emacs 28.2, lsp-mode 8.0.0". Raises FileNotFoundError without Emacs."""
+    programs = PROGRAMS or ["emacs"]
+    return "; ".join(filter(None, (version_of(program, client) for program in programs for client in LIBRARIES)))
+
+
+def version_of(program: str, client: str) -> str:
     """What is driven: "Emacs 30.2, eglot 1.17.30"; "" for a client that is not there."""
     return batch(program, f'(princ (rig-version "{LIBRARIES[client]}"))')
 

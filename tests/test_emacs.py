@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from codegen_lsp.syntax.endings import LANGUAGES
-from tests.emacs_rig import PACKAGE, PROGRAMS, ROOT, SERVER, Emacs, batch, lisp, version
+from tests.emacs_rig import PACKAGE, PROGRAMS, ROOT, SERVER, Emacs, batch, lisp, version_of
 from tests.terminal import TMUX, shows
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="there is no emacs on this machine (apt: emacs-nox)")
@@ -36,7 +36,7 @@ KINDS = [(program, client) for program in PROGRAMS for client in ("eglot", "lsp"
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
     """An Emacs and its language client."""
     program, client = request.param
-    said = version(program, client)
+    said = version_of(program, client)
     if not said:
         pytest.skip(f"{program} has no {client} (apt: elpa-eglot, elpa-lsp-mode; CODEGEN_LSP_ELISP)")
     print(said)
