@@ -9,7 +9,7 @@ from typing import Any
 from codegen_lsp.core import Completion, Segment, Snippet
 from codegen_lsp.text import printable
 
-WIDTH = 100
+WIDTH = 78
 """Columns that a line of token probabilities fills."""
 
 SURE, UNSURE = 0.8, 0.4

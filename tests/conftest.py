@@ -49,16 +49,17 @@ def _editors() -> Mapping[str, Callable[[], str]]:
     import helix_rig  # Not at the top: most runs are of other tests.
     import jupyterlab_rig
     import kate_rig
-    import test_emacs
     import test_neovim
     import vscode_rig
+
+    from tests import emacs_rig
 
     return {
         "test_vscode.py": vscode_rig.version,
         "test_neovim.py": lambda: "; ".join(
             _output(name, "--version").splitlines()[0] for name in test_neovim.PROGRAMS
         ),
-        "test_emacs.py": lambda: "; ".join(filter(None, (test_emacs.version(*kind) for kind in test_emacs.KINDS))),
+        "test_emacs.py": emacs_rig.version,
         "test_vim.py": _vim,
         "test_helix.py": helix_rig.version,
         "test_kate.py": kate_rig.version,

@@ -128,7 +128,7 @@ class Emacs:
 
 
 def version() -> str:
-    """All that is driven: "Emacs 28.2, eglot 1.9; Emacs 28.2, lsp-mode 8.0.0". Raises FileNotFoundError without Emacs."""
+    """All that is driven, each with its language client. Raises FileNotFoundError without Emacs."""
     programs = PROGRAMS or ["emacs"]
     return "; ".join(filter(None, (version_of(program, client) for program in programs for client in LIBRARIES)))
 

@@ -53,7 +53,7 @@ def neovim_explain(folder: Path, file: Path) -> None:
         terminal.type("C-l", "Escape")
         terminal.write(":Codegen explain")
         terminal.type("Enter")
-        terminal.until("explained", lambda: terminal.says("The last request"))
+        terminal.until("explained", lambda: terminal.says("docstring, one body"))
         terminal.picture(file)
 
 

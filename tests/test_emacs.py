@@ -195,7 +195,7 @@ def test_implement_from_docstring(real: Emacs) -> None:
 @driven
 def test_explain_and_status(real: Emacs) -> None:
     begin(real, "explain.py")
-    for name, says in (("explain", "add two numbers"), ("status", "state: ready")):
+    for name, says in (("explain", "scripted: comment-above, one block"), ("status", "state: ready")):
         real.type("M-x", *f"codegen-{name}", "Enter")
         buffer = f"*codegen {name}*"
         real.terminal.until(name, lambda shown=buffer: real.terminal.says(shown))

@@ -229,7 +229,9 @@ def test_implement_from_docstring(real: Vim) -> None:
 
 
 @driven
-@pytest.mark.parametrize(("name", "says"), [("explain", "add two numbers"), ("status", "state: ready")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("explain", "scripted: comment-above, one block"), ("status", "state: ready")]
+)
 def test_what_the_server_says_in_a_window(real: Vim, name: str, says: str) -> None:
     begin(real, "explain.py")
     real.command(f"Codegen {name}")

@@ -138,7 +138,7 @@ A server that knows of ghost text does not repeat it in a popup."
 What the model was shown, what it said, what was done to it, and how long each
 part took."
   (interactive)
-  (codegen--execute "codegen.explainLast" (lambda (said) (codegen--display "explain" said))))
+  (codegen--execute "codegen.explainLast" (lambda (said) (codegen--display "explain" said)) [(:as "text")]))
 
 (defun codegen-status ()
   "Show the server's version, model and state."
@@ -163,19 +163,19 @@ part took."
   "The server of this buffer."
   (or (codegen-wire-server) (user-error "There is no codegen server in this buffer; see `codegen-setup'")))
 
-(defun codegen--execute (command action)
-  "Have the server execute COMMAND, and call ACTION with its result."
-  (codegen-wire-execute (codegen--server) command nil action
+(defun codegen--execute (command action &optional arguments)
+  "Have the server execute COMMAND with ARGUMENTS, and call ACTION with its result."
+  (codegen-wire-execute (codegen--server) command arguments action
                         (lambda (problem) (message "codegen: %s" problem))))
 
 (defun codegen--display (name said)
-  "Show JSON that was SAID in a window; NAME is what it is."
-  (if (null said)
+  "Show what was SAID, a text or JSON, in a window; NAME is what it is."
+  (if (member said '(nil ""))
       (message "codegen: nothing to show yet")
     (with-current-buffer (get-buffer-create (format "*codegen %s*" name))
       (let ((inhibit-read-only t))
         (erase-buffer)
-        (codegen--insert said "")
+        (if (stringp said) (insert said) (codegen--insert said ""))
         (goto-char (point-min)))
       (special-mode)
       (display-buffer (current-buffer)))))

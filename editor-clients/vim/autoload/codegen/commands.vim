@@ -14,7 +14,7 @@ export def Run(name: string)
     const program = get(g:, 'codegen_command', ['codegen-lsp'])[0]
     Warn(executable(program) ? 'no server is running in this buffer' : $'{program} is not found')
   elseif name == 'explain'
-    Execute('codegen.explainLast', (said) => Display('codegen explain', said))
+    Execute('codegen.explainLast', (said) => Display('codegen explain', said), [{as: 'text'}])
   elseif name == 'status'
     Execute('codegen.status', (said) => Display('codegen status', said))
   elseif name == 'restart'
@@ -66,7 +66,7 @@ def Implement()
   })
 enddef
 
-# JSON as indented lines, in a window of its own.
+# A text, or JSON as indented lines, in a window of its own.
 def Display(title: string, said: any)
   if empty(said)
     Say('nothing to show yet')
@@ -74,8 +74,13 @@ def Display(title: string, said: any)
   endif
   execute 'silent! bwipeout!' fnameescape(title)
   execute 'botright new' fnameescape(title)
-  setlocal buftype=nofile bufhidden=wipe noswapfile nobuflisted filetype=yaml
-  setline(1, Lines(said, ''))
+  setlocal buftype=nofile bufhidden=wipe noswapfile nobuflisted
+  if type(said) == v:t_string
+    setline(1, split(said, "\n", true))
+  else
+    setlocal filetype=yaml
+    setline(1, Lines(said, ''))
+  endif
   nnoremap <buffer> q <Cmd>close<CR>
 enddef
 
