@@ -18,7 +18,7 @@ from codegen_lsp.server import session as session_module
 from codegen_lsp.server.asks import Purpose
 from codegen_lsp.server.convert import Selected, inline_items, popup_items
 from codegen_lsp.server.documents import Change, Document
-from codegen_lsp.server.door import Client
+from codegen_lsp.server.door import Client, read_client
 from codegen_lsp.server.model import State
 from codegen_lsp.server.session import MAX_PATH, Session
 from codegen_lsp.server.suggestions import Key, Suggestions
@@ -100,10 +100,29 @@ POPUPS = {
 
 @pytest.mark.parametrize(("text", "edit", "start", "label", "words"), POPUPS.values(), ids=POPUPS)
 def test_a_popup_shows_and_replaces_the_whole_word(text: str, edit: Edit, start: int, label: str, words: str) -> None:
-    (item,) = popup_items(Document(URI, "python", 1, text), edit, len(text), 1, Encoding.UTF16)
+    (item,) = popup_items(Document(URI, "python", 1, text), edit, len(text), 1, Client())
     assert (item["label"], item["filterText"]) == (label, words)
     assert item["textEdit"]["range"]["start"]["character"] == start
     assert text[:start] + item["textEdit"]["newText"] == edit.apply(text)
+
+
+ADJUSTED = {
+    "block": ("    ", "if a:\n        b\n\n    c", "if a:\n    b\n\nc"),
+    "below": ("    # one", "\n    x = 1\n    y", "one\nx = 1\ny"),
+    "less": ("        ", "a\n    b", None),
+    "one line": ("    x = ", "1", "1"),
+}
+"""A line with the cursor at its end, what is to be written there, and what is sent to an editor that indents lines."""
+
+
+@pytest.mark.parametrize(("text", "written", "sent"), ADJUSTED.values(), ids=ADJUSTED)
+def test_an_editor_that_indents_lines_itself_gets_them_without(text: str, written: str, sent: str | None) -> None:
+    capability = {"completion": {"completionItem": {"insertTextModeSupport": {"valueSet": [2]}}}}
+    client = read_client({"capabilities": {"textDocument": capability}})
+    edit = Edit(Span(len(text), len(text)), written)
+    items = popup_items(Document(URI, "python", 1, text), edit, len(text), 1, client)
+    assert [item["textEdit"]["newText"] for item in items] == ([] if sent is None else [sent])
+    assert {item["insertTextMode"] for item in items} <= {2}
 
 
 @pytest.mark.parametrize(("edit", "joined"), [(Edit(Span(9, 9), "()"), Edit(Span(4, 6), "print()")),

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from codegen_lsp.server.documents import Change, Document, Position
+from codegen_lsp.server.door import Client
 from codegen_lsp.text import Edit, Encoding, Span, split_lines
 
 MAX_POSITION = 1 << 40
@@ -127,9 +128,9 @@ def inline_items(document: Document, edit: Edit, cursor: int, number: int, encod
     return [item]
 
 
-def popup_items(document: Document, edit: Edit, cursor: int, number: int, encoding: Encoding) -> list[dict[str, Any]]:
+def popup_items(document: Document, edit: Edit, cursor: int, number: int, client: Client) -> list[dict[str, Any]]:
     """The same as an item of the completion popup, over all of the word: Kate replaces that, whatever the range."""
-    where = lsp_range(document, edit.span, encoding)
+    where = lsp_range(document, edit.span, client.encoding)
     if not edit.span.start <= cursor <= edit.span.end or where["start"]["line"] != where["end"]["line"]:
         return []
     start = cursor
@@ -138,6 +139,9 @@ def popup_items(document: Document, edit: Edit, cursor: int, number: int, encodi
     word, begun = document.text[start:cursor], document.text[start : edit.span.start]
     label = _label(edit, begun)
     whole = Edit(Span(min(start, edit.span.start), edit.span.end), begun + edit.text)
+    text = _without(_indentation(document.text, cursor), whole.text) if client.adjusts_lines else whole.text
+    if text is None:
+        return []
     return [
         {
             "label": label[:60] + ("…" if len(label) > 60 or "\n" in edit.text.strip() else ""),
@@ -146,8 +150,8 @@ def popup_items(document: Document, edit: Edit, cursor: int, number: int, encodi
             "documentation": edit.text[:2000],
             "filterText": label if label.startswith(word) else word + label,
             "sortText": "\x7f",
-            "insertTextMode": 1,  # As it is: its lines carry their indentation.
-            "textEdit": {"range": lsp_range(document, whole.span, encoding), "newText": whole.text},
+            "insertTextMode": 2 if client.adjusts_lines else 1,  # 1: as it is, its lines carry their indentation.
+            "textEdit": {"range": lsp_range(document, whole.span, client.encoding), "newText": text},
             "command": {"title": "Accepted", "command": "codegen.accepted", "arguments": [number]},
         }
     ]
@@ -158,6 +162,20 @@ def _label(edit: Edit, begun: str) -> str:
     lines = split_lines(edit.text)
     is_below = not lines[0].strip()
     return (("" if is_below else begun) + next((line for line in lines if line.strip()), "")).strip()
+
+
+def _indentation(text: str, cursor: int) -> str:
+    """That of the cursor's line, up to the cursor."""
+    before = split_lines(text[:cursor])[-1]
+    return before[: len(before) - len(before.lstrip())]
+
+
+def _without(indentation: str, text: str) -> str | None:
+    """A text for an editor that indents its lines after the first; None where one of them has less indentation."""
+    first, *others = split_lines(text)
+    if any(line.strip() and not line.startswith(indentation) for line in others):
+        return None
+    return first + "".join(line.removeprefix(indentation) for line in others)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,9 @@ class Client:
     resolves_edits: bool = False
     """Whether a code action may come without its edit."""
 
+    adjusts_lines: bool = False
+    """Whether it gives the lines of a popup's item the indentation of the first, and cannot do otherwise."""
+
     @property
     def hides_errors(self) -> bool:
         """Whether the user may never see the error that an action ended with."""
@@ -61,6 +64,9 @@ def read_client(params: Any) -> Client:
     """The client of an `initialize` request."""
     process_id = params.get("processId")
     edits = _dig(params, "capabilities", "workspace", "workspaceEdit")
+    modes = _dig(
+        params, "capabilities", "textDocument", "completion", "completionItem", "insertTextModeSupport", "valueSet"
+    )
     resolved = _dig(params, "capabilities", "textDocument", "codeAction", "resolveSupport", "properties")
     return Client(
         name=str(_dig(params, "clientInfo", "name") or ""),
@@ -75,6 +81,7 @@ def read_client(params: Any) -> Client:
         has_annotations=isinstance(_dig(edits, "changeAnnotationSupport"), dict),
         watches_files=_dig(params, "capabilities", "workspace", "didChangeWatchedFiles", "dynamicRegistration") is True,
         resolves_edits=isinstance(resolved, list) and "edit" in resolved,
+        adjusts_lines=isinstance(modes, list) and 2 in modes and 1 not in modes,
     )
 
 

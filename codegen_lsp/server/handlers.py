@@ -166,7 +166,7 @@ async def completion(session: Session, params: types.CompletionParams) -> dict[s
     if found is None:
         return {"isIncomplete": True, "items": []}
     ask, offer = found
-    items = popup_items(ask.document, offer.edit, ask.snapshot.offset, offer.number, session.client.encoding)
+    items = popup_items(ask.document, offer.edit, ask.snapshot.offset, offer.number, session.client)
     return {"isIncomplete": True, "items": items}
 
 
