@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from scripted_server import Script
+from tapped import install
 from vscode_rig import CHROMIUM, found, write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,7 @@ SHAPE = "def area(radius):\n    return 3.14 * radius**2"
 def version() -> str:
     """Of the JupyterLab that is driven."""
     show = [str(PYTHON), "-c", "import jupyterlab; print(jupyterlab.__version__)"]
-    return subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+    return "JupyterLab " + subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def notebook(*cells: str) -> dict[str, Any]:
@@ -74,10 +75,15 @@ class Rig:
         config = {"CodegenLsp": {"command": command}}
         write(self.home / ".jupyter" / "jupyter_server_config.json", json.dumps(config))
 
-    def install_script(self, script: Script) -> None:
-        """Have a server whose engine plays a script, and writes down its prompts."""
+    def install_script(self, script: Script, *, tapped: bool = False) -> None:
+        """Have a server whose engine plays a script, and writes down its prompts.
+
+        What it is told is then read by tapped.sent(home, "tapped").
+        """
         server = ROOT / "tests" / "jupyterlab_server.py"
-        self.install_server(sys.executable, str(server), json.dumps(asdict(replace(script, log=str(self.log)))))
+        command = [sys.executable, str(server), json.dumps(asdict(replace(script, log=str(self.log))))]
+        install(self.home, "tapped", command)
+        self.install_server(*([str(self.home / "tapped")] if tapped else command))
 
     def prompts(self) -> list[str]:
         """What the engine was shown, in order."""
@@ -96,7 +102,8 @@ class Rig:
     def env(self, token: str) -> dict[str, str]:
         """Of everything that runs."""
         path = f"{PYTHON.parent}:{os.defpath}"
-        return {"HOME": str(self.home), "TMPDIR": str(self.home), "PATH": path, "JUPYTER_TOKEN": token}
+        home = str(self.home)
+        return {"HOME": home, "TMPDIR": home, "XDG_RUNTIME_DIR": home, "PATH": path, "JUPYTER_TOKEN": token}
 
     def drive(self, *steps: str, shots: str | None = None) -> dict[str, Any]:
         """Do these steps of drive.mjs; what was seen."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from jupyterlab_rig import FOLDER, PYTHON, SHAPE, Rig, install_extension, skip_unless_set_up, version
+from jupyterlab_rig import FOLDER, PYTHON, ROOT, SHAPE, Rig, install_extension, skip_unless_set_up, version
 from scripted_server import Script
+from tapped import Message, sent
 
 PACKAGE = json.loads((FOLDER / "labextension" / "package.json").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -131,9 +132,21 @@ def test_the_next_and_the_previous(rig: Rig) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_word_and_a_line(rig: Rig) -> None:
-    rig.install_script(Script(answer="answer = [\n    1,\n    2,\n]\n"))
+    rig.install_script(Script(answer="answer = [\n    1,\n    2,\n]\n"), tapped=True)
     assert rig.drive("notebook", "parts")["errors"] == []
     assert rig.cells()[1] == "# the answer\nanswer = [\n    1,\n    2,\n]"
+    is_as_recorded(sent(rig.home, "tapped"))
+
+
+def is_as_recorded(messages: list[Message]) -> None:
+    """The same as what tests/initialize/jupyterlab.json has, and test_interop.py replays."""
+    recorded = json.loads((ROOT / "tests" / "initialize" / "jupyterlab.json").read_text(encoding="utf-8"))
+    first, *others = messages
+    assert first["params"]["capabilities"] == recorded["initialize"]["capabilities"]
+    methods = {message["method"] for message in others}
+    assert {"notebookDocument/didOpen", "notebookDocument/didChange", "textDocument/inlineCompletion"} <= methods
+    assert not {"shutdown", "$/cancelRequest"} & methods
+    assert "codegen.accepted" not in {message["params"].get("command") for message in others}
 
 
 @pytest.mark.timeout(300)
