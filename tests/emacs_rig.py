@@ -135,7 +135,8 @@ def version() -> str:
 
 def version_of(program: str, client: str) -> str:
     """What is driven: "Emacs 30.2, eglot 1.17.30"; "" for a client that is not there."""
-    return batch(program, f'(princ (rig-version "{LIBRARIES[client]}"))')
+    said = batch(program, f'(princ (rig-version "{LIBRARIES[client]}"))')
+    return said[said.rfind("Emacs ") :] if "Emacs " in said else ""
 
 
 def batch(program: str, code: str, *options: str) -> str:

@@ -86,7 +86,7 @@ class Terminal:
         return text in "".join(row.removesuffix("\\") for row in self.screen())
 
     def until_shown(self, text: str) -> None:
-        """Wait for rows with these beginnings, one below the other, blanks at their ends aside."""
+        """Wait for these rows, one below the other, blanks at their ends aside."""
         wanted = text.split("\n")
         self.until(f"shown: {text!r}", lambda: shows(self.screen(), wanted))
 
@@ -101,6 +101,6 @@ class Terminal:
 
 
 def shows(rows: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether some rows that follow each other begin with what is wanted."""
+    """Whether some rows that follow each other are those that are wanted."""
     last = len(rows) - len(wanted)
-    return any(all(map(str.startswith, rows[start:], wanted)) for start in range(last + 1))
+    return any(list(rows[start : start + len(wanted)]) == list(wanted) for start in range(last + 1))

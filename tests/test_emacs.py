@@ -291,7 +291,8 @@ def ask(parrot: Parrot, line: str, num_left: int, ghost: str) -> None:
 def test_an_item(parrot: Parrot, case: Case) -> None:
     parrot.says(**case.says)
     ask(parrot, case.line, case.num_left, case.ghost)
-    shown = (case.line[: len(case.line) - case.num_left] + case.ghost).expandtabs(8)
+    point = len(case.line) - case.num_left
+    shown = (case.line[:point] + case.ghost + case.line[point + case.says.get("over", 0) :]).expandtabs(8)
     if case is not ITEMS["less indentation"]:
         parrot.emacs.terminal.until_shown(shown)
     parrot.log()
@@ -305,6 +306,7 @@ STEPS = {
     "before a bracket": ("f()", 1, {"text": "a, b)", "over": 1}, [("a", "f(a)", ", b)"), (ALL, "f(a, b)", "")]),
     "a bracket that is doubled": ("f", 0, {"text": "(a)"}, [("(", "f()", "a)"), (ALL, "f(a)", "")]),
     "lines": ("if x:", 0, {"text": "\n    y()\n    z()"}, [("Enter", "if x:\n    ", "y()\n    z()")]),
+    "what is behind it": ("f()", 1, {"text": "a"}, [("C-d", "f(", "")]),
     "passed by": ("ab", 1, {"text": "bc"}, [("C-f", "ab", "")]),
     "another row": ("a", 0, {"text": "b"}, [("Enter", "a\n", "")]),
 }  # fmt: skip
@@ -320,9 +322,9 @@ def test_what_is_left_needs_no_answer(parrot: Parrot, name: str) -> None:
     ask(parrot, line, num_left, says["text"])
     parrot.says(mute=True)
     for keys, text, ghost in steps:
-        point = emacs.lisp("(point)")
+        before = emacs.lisp(STATE)
         emacs.type(keys)
-        emacs.terminal.until("typed", lambda before=point: emacs.lisp("(point)") != before)
+        emacs.terminal.until("typed", lambda before=before: emacs.lisp(STATE) != before)
         assert (emacs.text(), emacs.ghost()) == (text, ghost)
     emacs.lisp("(progn (electric-pair-mode -1) t)")
 
@@ -414,5 +416,6 @@ def test_the_languages_are_those_of_the_server() -> None:
 
 
 def test_the_screen_is_read() -> None:
-    assert shows(["", "ab", "cd"], ["a", "c"])
-    assert not shows(["ab", "", "cd"], ["a", "c"])
+    assert shows(["", "a", "c"], ["a", "c"])
+    assert not shows(["a", "", "c"], ["a", "c"])
+    assert not shows(["ab"], ["a"])

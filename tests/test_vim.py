@@ -109,8 +109,7 @@ def test_a_code_action_in_ale(tmp_path: Path, filetype: str, text: str, title: s
         vim.type("G")
         vim.until(lambda said: title in said, again=":ALECodeAction\r")
         vim.type("1\r")
-        vim.until(lambda _: file.read_text() != text, again=":silent write\r")
-    assert file.read_text() == text + written
+        vim.until(lambda _: file.read_text() == text + written, again=":silent write\r")
 
 
 def test_what_coc_is_told() -> None:
@@ -238,6 +237,15 @@ def test_what_the_server_says_in_a_window(real: Vim, name: str, says: str) -> No
     real.terminal.until("shown", lambda: real.terminal.says(f"codegen {name}"))
     assert says in real.look()["text"]
     real.type("q")
+
+
+@driven
+def test_columns_are_bytes(real: Vim) -> None:
+    real.open("bytes.py", "# the sum\né𝄞 = ")
+    real.type("A", *REQUEST)
+    real.until(ghost=f"{FIRST}")
+    real.type(ALL)
+    real.until(text=f"# the sum\né𝄞 = {FIRST}")
 
 
 @driven

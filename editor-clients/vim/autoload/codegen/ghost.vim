@@ -92,7 +92,6 @@ export def Accept(part: string)
   const [start, end] = [has_typed ? cursor : shown.col, is_all ? max([shown.end_col, cursor]) : cursor]
   const line = getline('.')
   const num_over = max([shown.end_col - end, 0])
-  Hide() # Before the change: undoing it would bring the drawn text back, too.
   const lines = split(strpart(line, 0, start) .. text, "\n", true)
   setline('.', lines[0])
   append('.', lines[1 :])
