@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,13 +34,13 @@ SHAPE = "def area(radius):\n    return 3.14 * radius**2"
 def version() -> str:
     """Of the JupyterLab that is driven."""
     show = [str(PYTHON), "-c", "import jupyterlab; print(jupyterlab.__version__)"]
-    return "JupyterLab " + subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def notebook(*cells: str) -> dict[str, Any]:
     """One of Python, with these cells of code."""
     language = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
-    common = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    common: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
     rows = [{**common, "id": f"cell-{number}", "source": text} for number, text in enumerate(cells)]
     return {"cells": rows, "metadata": language, "nbformat": 4, "nbformat_minor": 5}
 
@@ -145,12 +146,14 @@ def running(command: list[str], env: dict[str, str], log: Path) -> Iterator[None
 
 
 def address(home: Path, log: Path) -> str:
-    """Where Jupyter listens, once it says so."""
+    """Where Jupyter listens, once it does; it says where a moment before."""
     end = time.monotonic() + START_S
     while time.monotonic() < end:
         for file in (home / ".local" / "share" / "jupyter" / "runtime").glob("jpserver-*.json"):
-            if text := file.read_text(encoding="utf-8"):
-                return f"http://127.0.0.1:{json.loads(text)['port']}"
+            with contextlib.suppress(OSError, ValueError):
+                place = "127.0.0.1", int(json.loads(file.read_text(encoding="utf-8"))["port"])
+                socket.create_connection(place).close()
+                return "http://{}:{}".format(*place)
         time.sleep(0.1)
     raise AssertionError(log.read_text(encoding="utf-8"))
 

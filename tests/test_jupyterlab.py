@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -78,7 +79,7 @@ def installed() -> str:
 
 
 @pytest.fixture
-def rig(installed: str, tmp_path: Path, record_property: pytest.RecordProperty) -> Rig:
+def rig(installed: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> Rig:
     record_property("JupyterLab", installed)
     return Rig(tmp_path)
 
