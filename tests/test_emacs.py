@@ -6,16 +6,15 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from codegen_lsp.syntax.endings import LANGUAGES
-from tests.emacs_rig import PACKAGE, PROGRAMS, ROOT, SERVER, Emacs, batch, lisp, version_of
+from tests import parrot_script
+from tests.emacs_rig import PACKAGE, PROGRAMS, SERVER, Emacs, batch, lisp, version_of
 from tests.terminal import TMUX, shows
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="there is no emacs on this machine (apt: emacs-nox)")
@@ -51,25 +50,12 @@ def real(kind: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield emacs
 
 
-@dataclass
-class Parrot:
+class Parrot(parrot_script.Script):
     """An editor with a server that says what a file says."""
 
-    emacs: Emacs
-    script: Path
-    num_read: int = 0
-
-    def says(self, **script: Any) -> None:
-        new = self.script.with_suffix(".new")  # The parrot may be reading.
-        new.write_text(json.dumps(script))
-        new.replace(self.script)
-
-    def log(self) -> list[str]:
-        """What came since the last call."""
-        log = Path(f"{self.script}.log")
-        lines = log.read_text().split() if log.exists() else []
-        new, self.num_read = lines[self.num_read :], len(lines)
-        return new
+    def __init__(self, emacs: Emacs, script: Path) -> None:
+        super().__init__(script)
+        self.emacs = emacs
 
     def until(self, event: str) -> None:
         self.emacs.terminal.until(event, lambda: event in self.log())
@@ -79,8 +65,7 @@ class Parrot:
 def parrot(kind: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parrot]:
     folder = tmp_path_factory.mktemp("parrot")
     script = folder / "script.json"
-    script.write_text("{}")
-    command = [sys.executable, str(ROOT / "tests" / "parrot_server.py"), str(script)]
+    command = parrot_script.command(script)
     with Emacs(*kind, folder, command, setup="(setq codegen-ghost-delay 0.02)") as emacs:
         yield Parrot(emacs, script)
 

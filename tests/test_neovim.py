@@ -8,13 +8,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.nvim_client import PLUGIN, ROOT, SERVER, Nvim
+from tests import parrot_script
+from tests.nvim_client import PLUGIN, SERVER, Nvim
 
 PROGRAMS = [name for name in os.environ.get("CODEGEN_LSP_NVIM", "nvim").split(":") if shutil.which(name)]
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="there is no nvim on this machine")
@@ -39,25 +39,12 @@ def real(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nvi
         yield nvim
 
 
-@dataclass
-class Parrot:
+class Parrot(parrot_script.Script):
     """An editor with a server that says what a file says."""
 
-    nvim: Nvim
-    script: Path
-    num_read: int = 0
-
-    def says(self, **script: Any) -> None:
-        new = self.script.with_suffix(".new")  # The parrot may be reading.
-        new.write_text(json.dumps(script))
-        new.replace(self.script)
-
-    def log(self) -> list[str]:
-        """What came since the last call."""
-        log = Path(f"{self.script}.log")
-        lines = log.read_text().split() if log.exists() else []
-        new, self.num_read = lines[self.num_read :], len(lines)
-        return new
+    def __init__(self, nvim: Nvim, script: Path) -> None:
+        super().__init__(script)
+        self.nvim = nvim
 
     def until_asked(self) -> None:
         self.nvim.until("asked", probe=lambda: "ask" in self.log())
@@ -72,8 +59,7 @@ class Parrot:
 def parrot(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parrot]:
     folder = tmp_path_factory.mktemp("parrot")
     script = folder / "script.json"
-    script.write_text("{}")
-    setup = {"cmd": [sys.executable, str(ROOT / "tests" / "parrot_server.py"), str(script)], "debounce_ms": 10}
+    setup = {"cmd": parrot_script.command(script), "debounce_ms": 10}
     with Nvim(program, folder, setup=setup) as nvim:
         yield Parrot(nvim, script)
 

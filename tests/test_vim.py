@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from codegen_lsp.syntax.endings import LANGUAGES
+from tests import parrot_script
 from tests.terminal import TMUX
 from tests.vim_rig import CLIENT, PROGRAM, ROOT, SERVER, Vim, version
 
@@ -286,25 +286,12 @@ def test_a_missing_server_is_told(tmp_path: Path) -> None:
 # Answers that ours never gives, with a parrot
 
 
-@dataclass
-class Parrot:
+class Parrot(parrot_script.Script):
     """An editor with a server that says what a file says."""
 
-    vim: Vim
-    script: Path
-    num_read: int = 0
-
-    def says(self, **script: Any) -> None:
-        new = self.script.with_suffix(".new")  # The parrot may be reading.
-        new.write_text(json.dumps(script))
-        new.replace(self.script)
-
-    def log(self) -> list[str]:
-        """What came since the last call."""
-        log = Path(f"{self.script}.log")
-        lines = log.read_text().split() if log.exists() else []
-        new, self.num_read = lines[self.num_read :], len(lines)
-        return new
+    def __init__(self, vim: Vim, script: Path) -> None:
+        super().__init__(script)
+        self.vim = vim
 
     def until(self, event: str) -> None:
         self.vim.terminal.until(event, lambda: event in self.log())
@@ -314,8 +301,7 @@ class Parrot:
 def parrot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parrot]:
     folder = tmp_path_factory.mktemp("parrot")
     script = folder / "script.json"
-    script.write_text("{}")
-    command = [sys.executable, str(ROOT / "tests" / "parrot_server.py"), str(script)]
+    command = parrot_script.command(script)
     with Vim(folder, command, setup="let g:codegen_delay = 10 | set completeopt=menuone,noinsert") as vim:
         yield Parrot(vim, script)
 
