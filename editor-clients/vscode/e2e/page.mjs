@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 
 const PATIENCE_MS = 40_000;
+const STILL_MS = 250;
 
 /** @typedef {{ modules: string, chromium: string, url: string, shots?: string }} Config */
 
@@ -39,8 +40,18 @@ export class Editor {
     await this.page.locator(`.tab[data-resource-name="${file}"]`).waitFor();
   }
 
-  /** What is shown in grey: the rest of the cursor's line, then the lines below; the editor's spaces are no-break ones. */
+  /** What is shown in grey, once it stays the same: it is drawn in parts. */
   async ghosts() {
+    let [text, before] = [await this.drawn()];
+    while (text !== before) {
+      await this.page.waitForTimeout(STILL_MS);
+      [text, before] = [await this.drawn(), text];
+    }
+    return text;
+  }
+
+  /** The rest of the cursor's line, then the lines below; the editor's spaces are no-break ones. */
+  async drawn() {
     const first = (await this.ghost.allTextContents()).join("");
     const below = await this.page.locator(".suggest-preview-text .view-line").allTextContents();
     return [first, ...below].join("\n").replaceAll("\u00a0", " ");
