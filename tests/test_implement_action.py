@@ -18,7 +18,7 @@ from test_session import FakeEditor
 
 from codegen_lsp.bench import Bench
 from codegen_lsp.engine.scripted import ScriptedEngine
-from codegen_lsp.server import handlers
+from codegen_lsp.server import actions as code_actions
 from codegen_lsp.server import model as model_module
 from codegen_lsp.server.documents import Change
 from codegen_lsp.server.door import Client
@@ -76,11 +76,13 @@ class Desk:
         params = types.CodeActionParams(
             types.TextDocumentIdentifier(self.uri), types.Range(place, place), types.CodeActionContext([])
         )
-        return await handlers.code_action(self.session, params)
+        return await code_actions.code_action(self.session, params)
 
     async def resolve(self, line: int = 0) -> dict[str, Any]:
         (action,) = await self.actions(line)
-        return await handlers.resolve_code_action(self.session, types.CodeAction(action["title"], data=action["data"]))
+        return await code_actions.resolve_code_action(
+            self.session, types.CodeAction(action["title"], data=action["data"])
+        )
 
     async def refusal(self, line: int = 0) -> str:
         with pytest.raises(RpcError) as caught:
@@ -431,7 +433,7 @@ async def test_editors_that_cannot_resolve(is_applied: bool, monkeypatch: pytest
         (action,) = await desk.actions()
         assert (action["title"], action["command"]["title"]) == (title, title)
         command = types.ExecuteCommandParams("codegen.write", action["command"]["arguments"])
-        assert await handlers.execute_command(desk.session, command) is is_applied
+        assert await code_actions.execute_command(desk.session, command) is is_applied
     assert labels == [f"{PLAIN} (verified 2/2 examples)"] * 2
     assert desk.editor.informed == ["total: verified 2/2 examples"] * (2 * is_applied)
 

@@ -12,9 +12,10 @@ from test_session import URI, Bench
 
 from codegen_lsp.core import Snippet, Trigger
 from codegen_lsp.server import retrieval as retrieval_module
+from codegen_lsp.server.actions import code_action
 from codegen_lsp.server.asks import Ask
 from codegen_lsp.server.documents import Change
-from codegen_lsp.server.handlers import code_action, did_change_workspace_folders
+from codegen_lsp.server.handlers import did_change_workspace_folders
 from codegen_lsp.server.retrieval import MAX_EDITED, Retrieval, is_better
 from codegen_lsp.settings import Settings
 
