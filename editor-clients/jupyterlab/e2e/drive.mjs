@@ -7,6 +7,8 @@ import path from "node:path";
 
 const PATIENCE_MS = 40_000;
 const QUIET_MS = 2_000;
+const SAVE_MS = 5_000;
+const SAVES = 8;
 const config = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(path.join(config.modules, "index.js"))("playwright-core");
 
@@ -205,9 +207,15 @@ async function gone() {
   await ghost.first().waitFor({ state: "detached" });
 }
 
+/** Until nothing is left to save: a kernel that starts meanwhile writes its language into the notebook. */
 async function save() {
-  await page.keyboard.press("Control+S");
-  await page.locator(".lm-DockPanel-tabBar .jp-mod-dirty").waitFor({ state: "detached" });
+  const dirty = page.locator(".lm-DockPanel-tabBar .jp-mod-dirty");
+  for (let tries = 0; tries < SAVES; tries++) {
+    await page.keyboard.press("Control+S");
+    const isSaved = dirty.waitFor({ state: "detached", timeout: SAVE_MS });
+    if (await isSaved.then(() => true, () => false)) return;
+  }
+  throw new Error("it was not saved");
 }
 
 async function shot(name) {
