@@ -59,7 +59,7 @@ class Emacs:
 
     def __enter__(self) -> Emacs:
         self.terminal.__enter__()
-        self.terminal.until("started", (self.room / "server").exists)
+        self.terminal.until("started", self._listens)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,6 +115,11 @@ class Emacs:
         said = re.search('"(.*)"', self.send(f"(rig-value {here})"))
         assert said, "no value"
         return json.loads(base64.b64decode(said[1]))
+
+    def _listens(self) -> bool:
+        """Whether Emacs' own server does: its socket is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as wire:
+            return wire.connect_ex(str(self.room / "server")) == 0
 
     def send(self, code: str) -> str:
         """What Emacs' own server prints of a value. Raises AssertionError with its words."""
