@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from codegen_lsp.core import Trigger
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 SECRETS = (".env", ".env.*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa", "id_ed25519", ".netrc", ".npmrc")
 """Files that are never completed and never shown to a model, unless the user empties `disabled_globs`."""
@@ -240,18 +241,16 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(value)  # type: ignore[arg-type]
 
 
-def _trigger(value: object) -> Trigger:
-    try:
-        return Trigger(value)  # type: ignore[arg-type]
-    except ValueError:
-        raise ValueError('expected "automatic" or "invoked"') from None
+def _one_of(kind: type[E]) -> Callable[[object], E]:
+    *others, last = (f'"{each.value}"' for each in kind)
 
+    def read(value: object) -> E:
+        try:
+            return kind(value)  # type: ignore[arg-type]
+        except ValueError:
+            raise ValueError(f"expected {', '.join(others)} or {last}") from None
 
-def _multiline(value: object) -> Multiline:
-    try:
-        return Multiline(value)  # type: ignore[arg-type]
-    except ValueError:
-        raise ValueError('expected "automatic", "invoked" or "never"') from None
+    return read
 
 
 def _fewer(mine: int | None, theirs: int | None) -> int | None:
@@ -275,12 +274,14 @@ RULES: Mapping[str, Rule] = {
     "idle_exit_s": Rule("engine", _number(1, 604_800)),
     "max_tokens": Rule("completion", _optional(_integer(1, 4096)), _fewer),
     "temperature": Rule("completion", _number(0, 2)),
-    "trigger": Rule("completion", _trigger, lambda mine, theirs: mine if mine is Trigger.INVOKED else theirs),
+    "trigger": Rule("completion", _one_of(Trigger), lambda mine, theirs: mine if mine is Trigger.INVOKED else theirs),
     "debounce_ms": Rule("completion", _number(0, 10_000), max),
     "min_confidence": Rule("completion", _number(0, 1), max),
     "hide_unsure": Rule("completion", _flag, lambda mine, theirs: mine or theirs),
     "look_ahead": Rule("completion", _flag, lambda mine, theirs: mine and theirs),
-    "multiline": Rule("completion", _multiline, lambda mine, theirs: max(mine, theirs, key=list(Multiline).index)),
+    "multiline": Rule(
+        "completion", _one_of(Multiline), lambda mine, theirs: max(mine, theirs, key=list(Multiline).index)
+    ),
     "suggestions": Rule("completion", _integer(1, 5), min),
     "run_examples": Rule("verify", _flag, is_settled=True),
     "candidates": Rule("verify", _integer(1, 20), min),

@@ -64,7 +64,7 @@ def _editors() -> Mapping[str, Callable[[], str]]:
         "test_helix.py": helix_rig.version,
         "test_kate.py": kate_rig.version,
         "test_jupyterlab.py": lambda: f"JupyterLab {jupyterlab_rig.version()}",
-        "test_sublime.py": lambda: "Sublime Text: as it is documented",
+        "test_sublime.py": lambda: "Sublime Text: as its package's source has it",
         "test_api.py": lambda: "Zed: as its source has it",
         "test_interop.py": lambda: f"{len(list(INITIALIZE.glob('*.json')))} messages of initialize, replayed",
     }
